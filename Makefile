@@ -1,0 +1,60 @@
+# Every command a newcomer needs. `make help` prints this list from the ## comments.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := libs/common libs/content services/contacts services/campaigns services/delivery services/analytics libs/barid
+WORKERS ?= 3
+T ?= tests
+
+.PHONY: help install lock demo up down test test-all check format bench docs clean
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed ## install everything into .venv, by hash
+
+$(VENV)/.installed: requirements.lock $(addsuffix /pyproject.toml,$(PACKAGES))
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
+	@touch $@
+
+lock: ## resolve the dependencies again into requirements.lock
+	$(BIN)/python tools/lock.py
+
+demo: install ## run the whole main job once, on this machine, and print the closed books
+	@$(BIN)/barid demo
+
+up: install ## start Barid on this machine and leave it running
+	@$(BIN)/barid up
+
+down: ## stop what `make up` started
+	@test ! -x $(BIN)/barid || $(BIN)/barid down
+
+test: install ## the tests (T=path for a part, WORKERS=n)
+	@$(BIN)/pytest -n $(WORKERS) -m "not slow" $(T)
+
+test-all: install ## the tests with the slow ones: full kill matrix, 10,000-example properties
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -n $(WORKERS) $(T)
+
+check: install ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python tools/docs.py --check
+
+format: install ## format the code and mend what ruff can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: install ## measure the hot paths beside their floors (ONLY=send,import)
+	@$(BIN)/python -m tests.load $(if $(ONLY),--only $(ONLY))
+
+docs: install ## generate docs/openapi.json, docs/asyncapi.yaml and the schemas
+	@$(BIN)/python tools/docs.py
+
+clean: ## remove what was built and what ran here
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis

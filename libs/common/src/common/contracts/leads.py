@@ -1,0 +1,110 @@
+"""What contacts tells about people."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from common.contracts.base import UUID, AwareDatetime, EventData, Hash, JsonObject, Plain, StateData
+
+ConsentStatus = Literal["subscribed", "unsubscribed", "pending", "none"]
+Tracking = Literal["individual", "none"]
+
+
+class PurposeConsent(Plain):
+    """Where a contact stands with one purpose."""
+
+    purpose_id: UUID
+    status: ConsentStatus
+
+
+class LeadData(StateData):
+    """A contact, whole."""
+
+    contact_id: UUID
+    email: str
+    first_name: str | None = None
+    last_name: str | None = None
+    language: str | None = None
+    timezone: str | None = None
+    country: str | None = None
+    external_id: str | None = None
+    attributes: JsonObject = {}
+    tags: list[str] = []
+    consents: list[PurposeConsent] = []
+    tracking: Tracking = "none"
+    created_at: AwareDatetime
+
+
+class LeadCreatedV1(LeadData):
+    """A contact was stored for the first time, with its first consent."""
+
+
+class LeadUpdatedV1(LeadData):
+    """A contact changed. Not published for scores."""
+
+
+class LeadErasedV1(EventData):
+    """A person's data must go everywhere; the ids stay as a permanent tombstone."""
+
+    contact_id: UUID
+    request_id: UUID
+    address_hashes: list[Hash]
+
+
+class ErasureDoneV1(EventData):
+    """One service has erased a person's data."""
+
+    contact_id: UUID
+    request_id: UUID
+    service: Literal["contacts", "campaigns", "delivery", "analytics"]
+
+
+class ConsentChangedV1(StateData):
+    """Where a contact stands with a purpose now; anything but `subscribed` blocks it for that purpose.
+
+    The revision counts per contact and purpose.
+    """
+
+    contact_id: UUID
+    purpose_id: UUID
+    status: ConsentStatus
+    caused_by: UUID | None = Field(None, description="the id of the delivery block this answers or lifts")
+
+
+class SuppressionChangedV1(StateData):
+    """An address or domain that must (or may again) be mailed in this workspace. Carries no address.
+
+    The revision counts per workspace, scope and hash.
+    """
+
+    suppression_id: UUID
+    scope: Literal["address", "domain"]
+    hash: Hash
+    reason: str
+    active: bool
+    caused_by: UUID | None = None
+
+
+class SegmentChangedV1(StateData):
+    """A segment exists, was renamed or deleted."""
+
+    segment_id: UUID
+    name: str
+    deleted: bool = False
+
+
+class ListChangedV1(StateData):
+    """A list exists, was renamed or deleted."""
+
+    list_id: UUID
+    name: str
+    deleted: bool = False
+
+
+class LeadScoredV1(StateData):
+    """A contact's score changed (at most one event per contact and second)."""
+
+    contact_id: UUID
+    score: float
+    grade: Annotated[str, Field(max_length=2)]
+    reasons: list[str] = Field([], description="the rules that count most, by key")

@@ -1,0 +1,133 @@
+"""The tables every service has for its plumbing, and row-level security. Migrations call these.
+
+Outbox, inbox, offsets, jobs and keys carry no row-level security (COPY could not fill them, and they are
+read by the plumbing alone).
+"""
+
+PLUMBING = """
+create table outbox (
+  id bigint generated always as identity primary key,
+  lane smallint not null,
+  topic text not null,
+  type text not null,
+  key text not null,
+  event_id uuid not null,
+  workspace_id uuid not null,
+  time timestamptz not null default now(),
+  traceparent text,
+  payload text not null
+) with (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000, fillfactor = 100);
+create index outbox_by_lane on outbox (lane, id);
+
+create table consumer_offsets (
+  consumer text not null,
+  source text not null,
+  next_offset bigint not null,
+  primary key (consumer, source)
+) with (fillfactor = 50);
+
+create table inbox (
+  consumer text not null,
+  event_id uuid not null,
+  day date not null,
+  primary key (consumer, event_id, day)
+) partition by range (day);
+create table inbox_other partition of inbox default;
+
+create table dead_letters (
+  id bigint generated always as identity primary key,
+  consumer text not null,
+  topic text not null,
+  type text not null,
+  key text not null,
+  event_id uuid not null,
+  workspace_id uuid not null,
+  time timestamptz not null,
+  traceparent text,
+  payload text not null,
+  source text not null,
+  source_offset bigint not null,
+  error text not null,
+  attempts integer not null default 0,
+  dead_at timestamptz not null default now(),
+  replayed_at timestamptz,
+  unique (consumer, event_id)
+);
+
+create table jobs (
+  id uuid primary key,
+  workspace_id uuid,
+  kind text not null,
+  unique_key text,
+  args jsonb not null default '{}',
+  state text not null default 'queued' check (state in ('queued', 'running', 'completed', 'failed', 'cancelled')),
+  progress jsonb not null default '{}',
+  checkpoint jsonb not null default '{}',
+  cancel boolean not null default false,
+  attempt integer not null default 0,
+  run_at timestamptz not null default now(),
+  lease_until timestamptz,
+  lease_epoch bigint not null default 0,
+  error text,
+  created_at timestamptz not null default now(),
+  finished_at timestamptz
+);
+create unique index jobs_unique on jobs (kind, unique_key) where state in ('queued', 'running');
+create index jobs_due on jobs (run_at) where state in ('queued', 'running');
+
+create table idempotency_keys (
+  workspace_id uuid not null,
+  route text not null,
+  key text not null,
+  body_hash bytea not null,
+  status smallint not null,
+  headers jsonb not null,
+  body bytea not null,
+  at timestamptz not null default now(),
+  primary key (workspace_id, route, key)
+);
+create index idempotency_keys_by_age on idempotency_keys (at);
+
+create table revoked_access (
+  workspace_id uuid not null,
+  subject_kind text not null,
+  subject_id uuid not null,
+  not_before timestamptz not null,
+  primary key (workspace_id, subject_kind, subject_id)
+);
+
+create function set_updated_at() returns trigger language plpgsql as $$
+begin new.updated_at = now(); return new; end $$;
+"""
+
+
+def plumbing(service: str) -> list[str]:
+    """The DDL of the plumbing tables, with the grants of the service's two roles."""
+    return [
+        PLUMBING,
+        f"""
+        alter default privileges grant select, insert, update, delete on tables to {service}_api, {service}_worker;
+        alter default privileges grant usage, select on sequences to {service}_api, {service}_worker;
+        grant select, insert, update, delete on all tables in schema public to {service}_api, {service}_worker;
+        grant usage, select on all sequences in schema public to {service}_api, {service}_worker;
+        grant create on schema public to {service}_worker;
+        """,
+    ]
+
+
+def protect(service: str, *tables: str) -> list[str]:
+    """Row-level security: the API role sees its transaction's workspace, the worker role sees all.
+
+    FORCE, so that even the owner is bound; without a workspace set, the API role sees nothing.
+    """
+    return [
+        f"""
+        alter table {table} enable row level security;
+        alter table {table} force row level security;
+        create policy api on {table} to {service}_api
+          using (workspace_id = (select nullif(current_setting('barid.workspace', true), '')::uuid));
+        create policy worker on {table} to {service}_worker using (true);
+        create policy owner on {table} to current_user using (true);
+        """
+        for table in tables
+    ]

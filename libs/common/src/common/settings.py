@@ -1,0 +1,108 @@
+"""Settings that more than one service reads. Each service adds its own with its own prefix.
+
+Environment variables only; secrets may also come from files (`BARID_SECRETS_DIR/<lower-case name>`).
+"""
+
+import base64
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from common.errors import Misconfigured
+
+_secrets_dir = os.environ.get("BARID_SECRETS_DIR")
+
+
+class SharedSettings(BaseSettings):
+    """What every process of every service may need. `validation_alias` is the environment variable."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", secrets_dir=Path(_secrets_dir) if _secrets_dir else None, populate_by_name=True
+    )
+
+    environment: Literal["local", "production"] = Field("local", validation_alias="BARID_ENV")
+    public_url: str = Field("http://127.0.0.1:8080", validation_alias="BARID_PUBLIC_URL")
+    bus: Literal["postgres", "kafka"] = Field("postgres", validation_alias="BARID_BUS")
+    bus_database_url: SecretStr | None = Field(None, validation_alias="BUS_DATABASE_URL")
+    kafka_bootstrap: str = Field("127.0.0.1:9092", validation_alias="BARID_KAFKA_BOOTSTRAP")
+    token_keys: str = Field("", validation_alias="BARID_TOKEN_KEYS", description="JWKS (public keys) as JSON")
+    link_keys: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="BARID_LINK_KEYS",
+        description="<key id>:<base64 of 32 bytes>, the newest first, at most two; shared by every service",
+    )
+    pepper: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="BARID_PEPPER",
+        description="base64 of 32 bytes; keys the address hashes",
+    )
+    cors_origins: Annotated[str, Field(validation_alias="BARID_CORS_ORIGINS")] = ""
+    log_level: str = Field("INFO", validation_alias="BARID_LOG_LEVEL")
+    otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    instance: str = Field("", validation_alias="BARID_INSTANCE", description="stable name of this process")
+
+    @field_validator("public_url")
+    @classmethod
+    def _no_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    def pepper_bytes(self) -> bytes:
+        """The pepper. Raises Misconfigured."""
+        return _secret("BARID_PEPPER", self.pepper.get_secret_value())
+
+    def link_key_ring(self) -> dict[str, bytes]:
+        """Key id → key, the signing key first. Raises Misconfigured."""
+        ring: dict[str, bytes] = {}
+        for pair in filter(None, self.link_keys.get_secret_value().split(",")):
+            name, _, value = pair.partition(":")
+            ring[name.strip()] = _secret("BARID_LINK_KEYS", value)
+        if not 1 <= len(ring) <= 2:
+            raise Misconfigured("BARID_LINK_KEYS must hold one or two keys, <key id>:<base64 of 32 bytes>")
+        return ring
+
+    def require_bus_database(self) -> str:
+        """The bus database's URL. Raises Misconfigured."""
+        if self.bus_database_url is None:
+            raise Misconfigured("BUS_DATABASE_URL is not set, and BARID_BUS is postgres")
+        return self.bus_database_url.get_secret_value()
+
+
+class ServiceSettings(SharedSettings):
+    """A service's settings: subclass with `env_prefix="CONTACTS_"`. Three roles, three URLs."""
+
+    database_url: SecretStr | None = Field(None, description="the owner's: used by `migrate` only")
+    api_database_url: SecretStr | None = None
+    worker_database_url: SecretStr | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+
+    def require_url(self, role: Literal["owner", "api", "worker"]) -> str:
+        """The database URL of a role. Raises Misconfigured, naming the setting."""
+        field = {"owner": "database_url", "api": "api_database_url", "worker": "worker_database_url"}[role]
+        value: SecretStr | None = getattr(self, field)
+        if value is None:
+            prefix = self.model_config.get("env_prefix", "")
+            raise Misconfigured(f"{prefix}{field.upper()} is not set")
+        return value.get_secret_value()
+
+
+def load(settings: type[Any], **overrides: Any) -> Any:
+    """Build settings from the environment. Raises Misconfigured with one line that names each wrong setting."""
+    try:
+        return settings(**overrides)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise Misconfigured("; ".join(lines)) from error
+
+
+def _secret(name: str, value: str) -> bytes:
+    try:
+        key = base64.b64decode(value, validate=True)
+    except ValueError as error:
+        raise Misconfigured(f"{name} is not base64") from error
+    if len(key) < 32:
+        raise Misconfigured(f"{name} must be the base64 of at least 32 bytes (`barid settings --secrets` makes one)")
+    return key
