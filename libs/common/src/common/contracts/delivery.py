@@ -33,3 +33,6 @@ class DeliveryHeldV1(EventData):
 
     campaign_id: UUID
     reason: str
+    state_revision: int | None = Field(
+        None, description="the campaign.state revision under which it was held; a later `running` has lifted it"
+    )
