@@ -1,0 +1,5 @@
+"""Alembic's entry point."""
+
+from common.db.migrate import run_env
+
+run_env()
