@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 
-Connection = PoolConnectionProxy[asyncpg.Record]
+if TYPE_CHECKING:
+    Connection = PoolConnectionProxy[asyncpg.Record]
+else:
+    Connection = PoolConnectionProxy  # generic for type checkers only
 
 # Errors after which the same work may simply be tried again.
 TRANSIENT: tuple[type[BaseException], ...] = (
@@ -99,7 +102,9 @@ class Database:
                 if not connection.is_closed():
                     await asyncio.shield(_rollback(connection))
                 raise
-            await connection.execute("commit")
+            # PostgreSQL answers ROLLBACK to the commit of a transaction in which a statement failed.
+            if await connection.execute("commit") != "COMMIT":
+                raise asyncpg.InFailedSQLTransactionError("a statement failed, so nothing was committed")
 
     async def close(self) -> None:
         """Close every connection; those in use get two seconds."""

@@ -1,0 +1,1 @@
+"""The HTTP side every service shares: app, routes with their transaction, identity, problems, pages, filters."""
