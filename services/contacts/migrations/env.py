@@ -1,5 +1,3 @@
-"""Alembic's entry point."""
-
 from common.db.migrate import run_env
 
 run_env()
