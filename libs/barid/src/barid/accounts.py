@@ -11,7 +11,7 @@ from typing import Any
 from common.errors import Misconfigured
 
 ACCOUNT = "barid-pg"
-_OPTIONS = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
+_OPTIONS = "--system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin".split()  # noqa: SIM905
 
 
 def account() -> pwd.struct_passwd | None:

@@ -6,6 +6,7 @@ goes into `with op.get_context().autocommit_block():`.
 
 import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,9 @@ def migrations_of(service: str | Path) -> Path:
 
 
 def upgrade(service: str | Path, url: str) -> None:
-    """Bring a database to the newest revision. Blocks: from a coroutine, call it by `asyncio.to_thread`."""
-    command.upgrade(_config(service, url), "head")
+    """Bring a database to the newest revision. Blocks: a coroutine with other work calls it by `asyncio.to_thread`."""
+    with ThreadPoolExecutor(1) as thread:  # Alembic needs a loop of its own, and ours may be running
+        thread.submit(command.upgrade, _config(service, url), "head").result()
 
 
 def head(service: str | Path) -> str | None:
