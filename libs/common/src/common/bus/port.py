@@ -23,26 +23,38 @@ class Producer(Protocol):
         """Append. Raises on any doubt; a repeated call may append twice."""
         ...
 
+    async def ready(self) -> None:
+        """Raise when the bus cannot be reached."""
+        ...
+
     async def close(self) -> None:
         """Flush and close."""
         ...
 
 
 class Reader(Protocol):
-    """One member of one consumer group. Positions are the caller's: `poll` reads from the offsets given."""
-
-    async def poll(self, max_records: int, timeout_s: float) -> list[Polled]:
-        """Records after the positions, in order per source; empty after the time-out."""
-        ...
+    """One member of one consumer group. Offsets are the caller's: nothing is read before `seek`."""
 
     async def assignment(self) -> frozenset[str]:
-        """The sources this member reads now."""
+        """The sources this member reads now. Between batches only: sources to be given up leave here."""
         ...
 
     def seek(self, positions: Mapping[str, int]) -> None:
         """Set the next offset per source, after assignment and after a rolled-back batch."""
         ...
 
+    async def poll(self, max_records: int, timeout_s: float) -> list[Polled]:
+        """Records from the positions on, in order per source; empty after the time-out."""
+        ...
+
+    def positions(self) -> Mapping[str, int]:
+        """Where the next poll reads, per source; it may be ahead of the last record, past what is not subscribed."""
+        ...
+
+    def committed(self, positions: Mapping[str, int]) -> None:
+        """Tell the bus, best effort and only to show lag, what the consumer has committed in its own database."""
+        ...
+
     async def close(self) -> None:
-        """Leave the group."""
+        """Leave the group at once."""
         ...

@@ -34,6 +34,32 @@ create table inbox (
 ) partition by range (day);
 create table inbox_other partition of inbox default;
 
+-- The worker role owns no table, so daily partitions are made and dropped by the owner's function.
+create function inbox_upkeep(keep_days integer) returns void
+language plpgsql security definer set search_path = public, pg_temp set lock_timeout = '2s' as $$
+declare
+  d date;
+  part record;
+begin
+  perform pg_advisory_xact_lock(hashtext('barid.inbox_upkeep'));
+  for d in select generate_series(current_date - 1, current_date + 3, interval '1 day')::date loop
+    if to_regclass(format('inbox_%s', to_char(d, 'YYYYMMDD'))) is null
+       and not exists (select from inbox_other where day = d) then
+      execute format('create table inbox_%s partition of inbox for values from (%L) to (%L)',
+                     to_char(d, 'YYYYMMDD'), d, d + 1);
+    end if;
+  end loop;
+  for part in
+    select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'inbox'::regclass and c.relname ~ '^inbox_[0-9]{8}$'
+      and to_date(substr(c.relname, 7), 'YYYYMMDD') < current_date - keep_days
+  loop
+    execute format('drop table %I', part.relname);
+  end loop;
+  delete from inbox_other where day < current_date - keep_days;
+end $$;
+select inbox_upkeep(31);
+
 create table dead_letters (
   id bigint generated always as identity primary key,
   consumer text not null,
@@ -50,6 +76,7 @@ create table dead_letters (
   error text not null,
   attempts integer not null default 0,
   dead_at timestamptz not null default now(),
+  requested_at timestamptz,
   replayed_at timestamptz,
   unique (consumer, event_id)
 );

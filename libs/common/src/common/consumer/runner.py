@@ -1,0 +1,247 @@
+"""Running one consumer: one poll = one transaction over all its sources."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Mapping, Sequence
+
+import asyncpg
+import structlog
+
+from common import event_metrics as metrics
+from common.bus.port import Polled, Reader
+from common.consumer import dead_letters, offsets
+from common.consumer.batch import Applied, Batches, Decoded
+from common.consumer.decode import Dead, described
+from common.consumer.limit import MEMORY_S, DeadLetterLimit
+from common.consumer.subscription import Consumer
+from common.consumer.tracing import batch_span
+from common.db.pool import TRANSIENT, Connection, Database
+
+log = structlog.get_logger(__name__)
+
+# A plan that a migration made stale is planned again at the next try.
+AGAIN = (*TRANSIENT, asyncpg.InvalidCachedStatementError)
+POLL_S = 1.0
+REPLAY_EVERY_S = 2.0
+SKIPPED_EVERY_S = 10.0
+_BACKOFF_S = (0.1, 10.0)
+
+
+class Runner:
+    """One member of the consumer's group."""
+
+    def __init__(
+        self, consumer: Consumer, db: Database, reader: Reader, *, limit: DeadLetterLimit | None = None
+    ) -> None:
+        self.consumer = consumer
+        self.batches = Batches(consumer)
+        self._db = db
+        self._reader = reader
+        self._limit = limit or DeadLetterLimit(consumer.name)
+        self._at: dict[str, int] = {}
+        self._failures = 0
+        self._skipped_due = time.monotonic() + SKIPPED_EVERY_S
+        self._replay_due = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until stopped, then finish the batch at hand. Raises TooManyDeadLetters."""
+        remembered = False
+        while not stop.is_set():
+            try:
+                if not remembered:
+                    await self._remember()
+                    remembered = True
+                await self.step(stop)
+                self._failures = 0
+            except offsets.Fenced:
+                metrics.CONSUMER_RETRIES.labels(self.consumer.name, "fenced").inc()
+                log.info("consumer_fenced", consumer=self.consumer.name)
+                self._at.clear()
+                await _pause(stop, random.uniform(0, 0.2))  # noqa: S311
+            except AGAIN as error:
+                metrics.CONSUMER_RETRIES.labels(self.consumer.name, "transient").inc()
+                self._failures += 1
+                self._at.clear()
+                most = min(_BACKOFF_S[0] * 2 ** min(self._failures, 10), _BACKOFF_S[1])
+                wait = random.uniform(most / 2, most)  # noqa: S311
+                log.warning(
+                    "consumer_retries", consumer=self.consumer.name, error=described(error), again_in_s=round(wait, 2)
+                )
+                await _pause(stop, wait)
+
+    async def _remember(self) -> None:
+        """Remember what died lately, so that restarts do not hide a bad deploy."""
+        async with self._db.connection() as connection:
+            self._limit.count(0, await dead_letters.recent(connection, self.consumer.name, MEMORY_S))
+
+    async def step(self, stop: asyncio.Event | None = None) -> int:
+        """One poll and its transaction. Returns the number of records read."""
+        await self._follow_assignment()
+        polled = await self._poll(stop)
+        metrics.CONSUMER_LAST_POLL.labels(self.consumer.name).set_to_current_time()
+        if polled:
+            started = time.monotonic()
+            await self._process(polled)
+            metrics.CONSUMER_BATCH.labels(self.consumer.name).observe(time.monotonic() - started)
+            newest = max(one.record.time.timestamp() for one in polled)
+            metrics.CONSUMER_DELAY.labels(self.consumer.name).set(max(0.0, time.time() - newest))
+        if time.monotonic() >= self._skipped_due:
+            self._skipped_due = time.monotonic() + SKIPPED_EVERY_S
+            await self._keep_skipped()
+        if time.monotonic() >= self._replay_due:
+            self._replay_due = time.monotonic() + REPLAY_EVERY_S
+            await self._replay()
+        return len(polled)
+
+    async def _follow_assignment(self) -> None:
+        """Begin new sources, and those whose batch was rolled back, at the offsets in the database."""
+        assigned = await self._reader.assignment()
+        for source in self._at.keys() - assigned:
+            del self._at[source]
+        if new := assigned - self._at.keys():
+            async with self._db.transaction() as tx:
+                found = await offsets.load(tx, self.consumer.name, new)
+            self._at.update(found)
+            self._reader.seek(found)
+
+    async def _poll(self, stop: asyncio.Event | None) -> list[Polled]:
+        """Poll; a stop ends the waiting at once."""
+        poll = asyncio.ensure_future(self._reader.poll(self.consumer.max_batch, POLL_S))
+        if stop is None:
+            return await poll
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait((poll, stopped), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            if not poll.done():
+                poll.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            return await poll
+        self._at.clear()
+        return []
+
+    async def _process(self, polled: Sequence[Polled]) -> None:
+        with batch_span(self.consumer.name, polled):
+            positions = self._reader.positions()
+            after = {source: max(positions.get(source, 0), last + 1) for source, last in _last(polled).items()}
+            try:
+                await self._commit(polled, after)
+            except (*AGAIN, offsets.Fenced):
+                raise
+            except Exception as error:
+                log.warning("consumer_batch_failed", consumer=self.consumer.name, error=described(error))
+                metrics.CONSUMER_RETRIES.labels(self.consumer.name, "data").inc()
+                for source in after:
+                    await self._divide([one for one in polled if one.source == source])
+
+    async def _divide(self, polled: Sequence[Polled]) -> None:
+        """Source by source, then half by half, down to the event that cannot be handled."""
+        after = {source: last + 1 for source, last in _last(polled).items()}
+        try:
+            await self._commit(polled, after)
+        except (*AGAIN, offsets.Fenced):
+            raise
+        except Exception as error:
+            if len(polled) == 1:
+                await self._bury(Dead(polled[0], described(error)), after)
+                return
+            middle = len(polled) // 2
+            await self._divide(polled[:middle])
+            await self._divide(polled[middle:])
+
+    async def _commit(self, polled: Sequence[Polled], after: Mapping[str, int]) -> Applied:
+        """Offsets, inbox, effects, outbox rows and dead letters: one transaction."""
+        decoded = self.batches.decode(polled)
+        if decoded.dead:
+            self._limit.check(len(decoded.dead), decoded.dead[-1].error)
+        async with self._db.transaction() as tx:
+            await offsets.move(tx, self.consumer.name, self._at, after)
+            applied = await self.batches.apply(tx, decoded)
+        self._moved(after)
+        self._count(applied)
+        return applied
+
+    async def _bury(self, dead: Dead, after: Mapping[str, int]) -> None:
+        self._limit.check(1, dead.error)
+        async with self._db.transaction() as tx:
+            await offsets.move(tx, self.consumer.name, self._at, after)
+            await dead_letters.bury(tx, self.consumer.name, [dead])
+        self._moved(after)
+        self._count(Applied(dead=[dead]))
+        log.error(
+            "event_dead",
+            consumer=self.consumer.name,
+            event_type=dead.polled.record.type,
+            event_id=str(dead.polled.record.id),
+            error=dead.error.split(":")[0],
+        )
+
+    def _moved(self, after: Mapping[str, int]) -> None:
+        self._at.update(after)
+        self._reader.committed(after)
+
+    def _count(self, applied: Applied) -> None:
+        self._limit.count(applied.handled + applied.duplicates, len(applied.dead))
+        for outcome, number in (
+            ("handled", applied.handled),
+            ("duplicate", applied.duplicates),
+            ("dead", len(applied.dead)),
+        ):
+            if number:
+                metrics.CONSUMED.labels(self.consumer.name, outcome).inc(number)
+
+    async def _keep_skipped(self) -> None:
+        """Keep how far the reader went past what is not subscribed, so that a restart does not read it again."""
+        positions = self._reader.positions()
+        after = {source: at for source, at in positions.items() if at > self._at.get(source, at)}
+        if after:
+            async with self._db.transaction() as tx:
+                await offsets.move(tx, self.consumer.name, self._at, after)
+            self._moved(after)
+
+    async def _replay(self) -> None:
+        """Handle what `dead_letters.replay` asked for, one by one."""
+        while True:
+            async with self._db.transaction() as tx:
+                claimed = await dead_letters.claim_requested(tx, self.consumer.name, 1)
+                if not claimed:
+                    return
+                letter_id, polled = claimed[0]
+                decoded = self.batches.decode([polled])
+                error = decoded.dead[0].error if decoded.dead else None
+                if error is None:
+                    with batch_span(self.consumer.name, [polled]):
+                        error = await self._try(tx, decoded)
+                if error is None:
+                    await dead_letters.mark_replayed(tx, [letter_id])
+                else:
+                    await dead_letters.mark_failed(tx, letter_id, error)
+
+    async def _try(self, tx: Connection, decoded: Decoded) -> str | None:
+        """Handle within a savepoint; the error in one line, if it fails again."""
+        try:
+            async with tx.transaction():
+                await self.batches.apply(tx, decoded)
+        except AGAIN:
+            raise
+        except Exception as error:
+            return described(error)
+        return None
+
+
+def _last(polled: Sequence[Polled]) -> dict[str, int]:
+    return {one.source: one.offset for one in polled}
+
+
+async def run_consumer(consumer: Consumer, db: Database, reader: Reader, stop: asyncio.Event) -> None:
+    """Run one member of the consumer's group until stopped. Raises TooManyDeadLetters."""
+    runner = Runner(consumer, db, reader)
+    await runner.run(stop)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
