@@ -22,7 +22,8 @@ from common.db.pool import TRANSIENT, Connection, Database
 log = structlog.get_logger(__name__)
 
 # A plan that a migration made stale is planned again at the next try.
-AGAIN = (*TRANSIENT, asyncpg.InvalidCachedStatementError)
+AGAIN: tuple[type[BaseException], ...] = (*TRANSIENT, asyncpg.InvalidCachedStatementError)
+NOT_DATA: tuple[type[BaseException], ...] = (*AGAIN, offsets.Fenced)
 POLL_S = 1.0
 REPLAY_EVERY_S = 2.0
 SKIPPED_EVERY_S = 10.0
@@ -129,7 +130,7 @@ class Runner:
             after = {source: max(positions.get(source, 0), last + 1) for source, last in _last(polled).items()}
             try:
                 await self._commit(polled, after)
-            except (*AGAIN, offsets.Fenced):
+            except NOT_DATA:
                 raise
             except Exception as error:
                 log.warning("consumer_batch_failed", consumer=self.consumer.name, error=described(error))
@@ -142,7 +143,7 @@ class Runner:
         after = {source: last + 1 for source, last in _last(polled).items()}
         try:
             await self._commit(polled, after)
-        except (*AGAIN, offsets.Fenced):
+        except NOT_DATA:
             raise
         except Exception as error:
             if len(polled) == 1:

@@ -77,7 +77,7 @@ class Relay:
                 if await self._hold(stop):
                     failures = 0
                 await _pause(stop, STANDBY_S)
-            except (*TRANSIENT, OSError) as error:
+            except TRANSIENT as error:
                 metrics.OUTBOX_FAILURES.labels(self.name).inc()
                 failures += 1
                 wait = min(_BACKOFF_S[0] * 2**failures, _BACKOFF_S[1]) * random.uniform(0.5, 1)  # noqa: S311

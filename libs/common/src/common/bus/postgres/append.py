@@ -13,7 +13,8 @@ from common.db.pool import Connection, Database
 
 APPEND_LOCK = 7_262_001
 COLUMNS = (
-    "lane", "part", "topic", "type", "source", "key", "event_id", "workspace_id", "time", "at", "traceparent", "payload",
+    "lane", "part", "topic", "type", "source", "key", "event_id", "workspace_id", "time", "at",
+    "traceparent", "payload",
 )  # fmt: skip
 _NOTIFY_BYTES = 7900
 

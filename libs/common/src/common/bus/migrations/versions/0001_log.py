@@ -28,7 +28,7 @@ create table log_other partition of log default;
 
 -- One row, written by the appender that holds the lock: every id below it is visible to who sees it.
 create table log_head (
-  only boolean primary key default true check (only),
+  one boolean primary key default true check (one),
   next_id bigint not null
 ) with (fillfactor = 10);
 insert into log_head (next_id) values (1);
