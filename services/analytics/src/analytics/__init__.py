@@ -1,0 +1,1 @@
+"""Analytics: facts, reports, lead scores."""

@@ -1,0 +1,37 @@
+"""Human opens, clicks and unsubscribes count for the contact's score, once they have settled."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from analytics.db import scores
+from common.contracts.email import TrackedData
+from common.contracts.envelope import Received
+from common.db.pool import Connection
+
+
+def note_for_scoring(
+    type_: str, settle_s: float
+) -> Callable[[Connection, Sequence[Received[Any]]], Awaitable[None]]:
+    """A handler that stores a human's event; the contact is scored `settle_s` seconds later.
+
+    The wait leaves time to find out that a click was a machine's after all.
+    """
+
+    async def note(tx: Connection, events: Sequence[Received[Any]]) -> None:
+        due_at = datetime.now(UTC) + timedelta(seconds=settle_s)
+        human = [
+            event
+            for event in events
+            if event.data.contact_id is not None and not (isinstance(event.data, TrackedData) and event.data.machine)
+        ]
+        if human:
+            await scores.add_events(
+                tx,
+                [(event.workspace_id, event.data.contact_id, event.id) for event in human],
+                [type_] * len(human),
+                [event.time for event in human],
+                [due_at] * len(human),
+            )
+
+    return note

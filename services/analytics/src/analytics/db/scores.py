@@ -1,0 +1,139 @@
+"""Scores and the events they come from."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from asyncpg import Record
+
+from analytics.domain.scoring import Score
+from common.db.pool import Connection
+
+REASONS_KEPT = 5
+EVENTS_READ = 500
+
+_ADD = """
+with given as (
+  select g.* from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+    as g (workspace_id, contact_id, event_id, type, at, due_at)
+  where not exists (select from tombstones t where t.workspace_id = g.workspace_id and t.contact_id = g.contact_id)
+), added as (
+  insert into score_events (workspace_id, contact_id, event_id, type, at)
+  select workspace_id, contact_id, event_id, type, at from given
+  order by workspace_id, contact_id, event_id
+  on conflict do nothing
+  returning workspace_id, contact_id, event_id
+)
+insert into score_due (workspace_id, contact_id, due_at)
+select g.workspace_id, g.contact_id, max(g.due_at)
+from given g join added a using (workspace_id, contact_id, event_id)
+group by 1, 2 order by 1, 2
+on conflict (workspace_id, contact_id) do update set due_at = least(score_due.due_at, excluded.due_at)
+"""
+
+_TAKE = """
+delete from score_due d using (
+  select workspace_id, contact_id from score_due where due_at <= now()
+  order by due_at limit $1 for update skip locked
+) due
+where d.workspace_id = due.workspace_id and d.contact_id = due.contact_id
+returning d.workspace_id, d.contact_id
+"""
+
+_SAVE = """
+insert into lead_scores (workspace_id, contact_id, revision, score, grade, reasons, updated_at)
+select s.workspace_id, s.contact_id, 1, s.score, s.grade, string_to_array(s.reasons, ','), now()
+from unnest($1::uuid[], $2::uuid[], $3::float8[], $4::text[], $5::text[])
+  as s (workspace_id, contact_id, score, grade, reasons)
+order by 1, 2
+on conflict (workspace_id, contact_id) do update
+  set revision = lead_scores.revision + 1, score = excluded.score, grade = excluded.grade,
+      reasons = excluded.reasons, updated_at = now()
+  where lead_scores.score <> excluded.score or lead_scores.grade <> excluded.grade
+returning workspace_id, contact_id, revision, score, grade, reasons
+"""
+
+
+async def add_events(
+    tx: Connection,
+    keys: Sequence[tuple[UUID, UUID, UUID]],
+    types: Sequence[str],
+    at: Sequence[datetime],
+    due_at: Sequence[datetime],
+) -> None:
+    """Store events that may count, by (workspace, contact, event id), and note when each contact is to be scored."""
+    workspaces, contacts, events = zip(*keys, strict=True)
+    await tx.execute(_ADD, workspaces, contacts, events, types, at, due_at)
+
+
+async def take_due(tx: Connection, limit: int) -> list[tuple[UUID, UUID]]:
+    """(workspace, contact) pairs whose time has come; gone from the list when the transaction commits."""
+    return [(row["workspace_id"], row["contact_id"]) for row in await tx.fetch(_TAKE, limit)]
+
+
+async def events_of(tx: Connection, pairs: Sequence[tuple[UUID, UUID]]) -> list[Record]:
+    """The newest events of each contact, at most 500: rows (workspace_id, contact_id, event_id, type, at)."""
+    workspaces, contacts = zip(*pairs, strict=True)
+    return await tx.fetch(
+        """
+        select e.* from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, contact_id)
+        cross join lateral (
+          select workspace_id, contact_id, event_id, type, at from score_events s
+          where s.workspace_id = k.workspace_id and s.contact_id = k.contact_id
+          order by at desc, event_id limit $3
+        ) e
+        """,
+        workspaces,
+        contacts,
+        EVENTS_READ,
+    )
+
+
+async def save(tx: Connection, scores: Sequence[tuple[UUID, UUID, Score]]) -> list[Record]:
+    """Store scores; the rows that changed, with their new revision."""
+    return await tx.fetch(
+        _SAVE,
+        [workspace_id for workspace_id, _, _ in scores],
+        [contact_id for _, contact_id, _ in scores],
+        [score.value for _, _, score in scores],
+        [score.grade for _, _, score in scores],
+        [",".join(dict.fromkeys(r.rule for r in score.reasons[:REASONS_KEPT])) for _, _, score in scores],
+    )
+
+
+async def page(
+    tx: Connection, workspace_id: UUID, limit: int, after: tuple[float, UUID] | None
+) -> list[Record]:
+    """Scored contacts, the highest first, after (score, contact id)."""
+    score, contact_id = after if after else (float("inf"), UUID(int=2**128 - 1))
+    return await tx.fetch(
+        """
+        select contact_id, score, grade, reasons, revision, updated_at from lead_scores
+        where workspace_id = $1 and (score, contact_id) < ($2::float8, $3::uuid)
+        order by score desc, contact_id desc limit $4
+        """,
+        workspace_id,
+        score,
+        contact_id,
+        limit,
+    )
+
+
+async def forget(tx: Connection, workspace_ids: Sequence[UUID], contact_ids: Sequence[UUID]) -> None:
+    """Delete the scores of erased people, and what they came from."""
+    for table in ("score_due", "score_events", "lead_scores"):
+        await tx.execute(
+            f"""
+            delete from {table} d using unnest($1::uuid[], $2::uuid[]) as e (workspace_id, contact_id)
+            where d.workspace_id = e.workspace_id and d.contact_id = e.contact_id
+            """,  # noqa: S608
+            workspace_ids,
+            contact_ids,
+        )
+
+
+async def prune(tx: Connection, older_than_days: int) -> None:
+    """Delete events so old that nothing is left of their points."""
+    await tx.execute(
+        "delete from score_events where at < now() - make_interval(days => $1)", older_than_days
+    )

@@ -1,0 +1,15 @@
+"""What can go wrong in analytics, as callers see it."""
+
+from common.errors import NotFound
+
+
+class CampaignUnknown(NotFound):
+    """There is no campaign with this id in this workspace, or it has not begun."""
+
+    code = "campaign_not_found"
+
+
+class LeadUnknown(NotFound):
+    """There is no contact with this id in this workspace."""
+
+    code = "lead_not_found"
