@@ -163,6 +163,7 @@ create table score_events (
   event_id uuid not null,
   type text not null,
   at timestamptz not null,
+  counts_at timestamptz not null,
   primary key (workspace_id, contact_id, event_id)
 );
 create index score_events_by_age on score_events (at);
@@ -171,8 +172,8 @@ create table score_due (
   workspace_id uuid not null,
   contact_id uuid not null,
   due_at timestamptz not null,
-  primary key (workspace_id, contact_id)
-) with (fillfactor = 70);
+  primary key (workspace_id, contact_id, due_at)
+);
 create index score_due_by_time on score_due (due_at);
 
 create table lead_scores (

@@ -18,25 +18,25 @@ with given as (
     as g (workspace_id, contact_id, event_id, type, at, due_at)
   where not exists (select from tombstones t where t.workspace_id = g.workspace_id and t.contact_id = g.contact_id)
 ), added as (
-  insert into score_events (workspace_id, contact_id, event_id, type, at)
-  select workspace_id, contact_id, event_id, type, at from given
+  insert into score_events (workspace_id, contact_id, event_id, type, at, counts_at)
+  select workspace_id, contact_id, event_id, type, at, due_at from given
   order by workspace_id, contact_id, event_id
   on conflict do nothing
   returning workspace_id, contact_id, event_id
 )
 insert into score_due (workspace_id, contact_id, due_at)
-select g.workspace_id, g.contact_id, max(g.due_at)
+select distinct g.workspace_id, g.contact_id, date_trunc('second', g.due_at) + interval '1 second'
 from given g join added a using (workspace_id, contact_id, event_id)
-group by 1, 2 order by 1, 2
-on conflict (workspace_id, contact_id) do update set due_at = least(score_due.due_at, excluded.due_at)
+order by 1, 2, 3
+on conflict do nothing
 """
 
 _TAKE = """
 delete from score_due d using (
-  select workspace_id, contact_id from score_due where due_at <= now()
+  select workspace_id, contact_id, due_at from score_due where due_at <= now()
   order by due_at limit $1 for update skip locked
 ) due
-where d.workspace_id = due.workspace_id and d.contact_id = due.contact_id
+where d.workspace_id = due.workspace_id and d.contact_id = due.contact_id and d.due_at = due.due_at
 returning d.workspace_id, d.contact_id
 """
 
@@ -68,18 +68,18 @@ async def add_events(
 
 async def take_due(tx: Connection, limit: int) -> list[tuple[UUID, UUID]]:
     """(workspace, contact) pairs whose time has come; gone from the list when the transaction commits."""
-    return [(row["workspace_id"], row["contact_id"]) for row in await tx.fetch(_TAKE, limit)]
+    return sorted({(row["workspace_id"], row["contact_id"]) for row in await tx.fetch(_TAKE, limit)})
 
 
 async def events_of(tx: Connection, pairs: Sequence[tuple[UUID, UUID]]) -> list[Record]:
-    """The newest events of each contact, at most 500: rows (workspace_id, contact_id, event_id, type, at)."""
+    """The newest events of each contact that count by now, at most 500: rows (workspace_id, contact_id, event_id, type, at)."""
     workspaces, contacts = zip(*pairs, strict=True)
     return await tx.fetch(
         """
         select e.* from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, contact_id)
         cross join lateral (
           select workspace_id, contact_id, event_id, type, at from score_events s
-          where s.workspace_id = k.workspace_id and s.contact_id = k.contact_id
+          where s.workspace_id = k.workspace_id and s.contact_id = k.contact_id and s.counts_at <= now()
           order by at desc, event_id limit $3
         ) e
         """,
