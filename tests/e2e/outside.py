@@ -54,7 +54,10 @@ class Outside:
         }  # fmt: skip
         with path.open("rb") as file:
             started = self.call(
-                "POST", "/v1/imports", files={"file": (path.name, file, "text/csv")}, data={"options": json.dumps(wanted)}
+                "POST",
+                "/v1/imports",
+                files={"file": (path.name, file, "text/csv")},
+                data={"options": json.dumps(wanted)},
             )
         return self.until(
             lambda: self.call("GET", f"/v1/imports/{started['id']}"),

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from common.contracts.addresses import normalise_address
+
 from tests.e2e.outside import Outside
 from tests.fixtures import messy_contacts
 from tests.fixtures.recorder import Recorder

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-
 from common.contracts.addresses import normalise_address
+
 from tests.e2e.outside import Outside
 from tests.fixtures import messy_contacts
 from tests.fixtures.recorder import Mail, Recorder
@@ -34,7 +34,9 @@ def one(mail: Mail, kind: str) -> str:
     return next(url for url in links(mail) if urlsplit(url).path.startswith(f"/{kind}/"))
 
 
-def test_a_messy_file_becomes_a_campaign_whose_books_close(outside: Outside, recorder: Recorder, tmp_path: Path) -> None:
+def test_a_messy_file_becomes_a_campaign_whose_books_close(
+    outside: Outside, recorder: Recorder, tmp_path: Path
+) -> None:
     tag = f"m{time.time_ns()}"
     expected = messy_contacts.write(tmp_path / "people.csv", 1500, seed=3, tag=tag)
     done = outside.import_file(tmp_path / "people.csv")
@@ -93,9 +95,7 @@ def test_a_messy_file_becomes_a_campaign_whose_books_close(outside: Outside, rec
     assert (report["sent"], report["opens"]["total"], report["clicks"]["total"]) == (books["sent"], 1, 1)
 
     clicker = outside.call("GET", "/v1/contacts", params={"email": clicked.recipient})["items"][0]
-    score = outside.until(
-        lambda: outside.call("GET", f"/v1/leads/{clicker['id']}/score"), lambda s: s["score"] > 0, 10
-    )
+    score = outside.until(lambda: outside.call("GET", f"/v1/leads/{clicker['id']}/score"), lambda s: s["score"] > 0, 10)
     assert time.monotonic() - acted < 6, "a click shows in the score within six seconds"
     assert score["reasons"][0]["rule"] == "clicked"
     outside.until(lambda: outside.call("GET", f"/v1/contacts/{clicker['id']}"), lambda c: c["score"] > 0, 10)

@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from analytics.domain.scoring import DEFAULT_GRADES, DEFAULT_RULES, Rule, Scored, decayed, grade_of, score
 from hypothesis import given
 from hypothesis import strategies as st
-
-from analytics.domain.scoring import DEFAULT_GRADES, DEFAULT_RULES, Rule, Scored, decayed, grade_of, score
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 

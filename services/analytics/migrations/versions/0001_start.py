@@ -1,7 +1,6 @@
 """The tables analytics begins with."""
 
 from alembic import op
-
 from common.db.plumbing import plumbing, protect
 
 revision = "0001"

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from asyncpg import Record
-
 from common.contracts.leads import ErasureDoneV1, LeadScoredV1
 from common.db.pool import Connection
 from common.outbox.writer import Outgoing, record

@@ -1,8 +1,7 @@
 """The settings of analytics: environment variables that begin with ANALYTICS_, and the shared ones."""
 
-from pydantic_settings import SettingsConfigDict
-
 from common.settings import ServiceSettings
+from pydantic_settings import SettingsConfigDict
 
 
 class Settings(ServiceSettings):

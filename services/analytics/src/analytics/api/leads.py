@@ -1,21 +1,18 @@
 """/v1/leads: who scores how much, and why."""
 
 from datetime import UTC, datetime
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
+from common.web.pages import Page, Paging, page
+from common.web.problems import problems
+from common.web.route import Caller, Tx, allow, service_router
 from pydantic import BaseModel
 
 from analytics.db import projections, scores
 from analytics.errors import LeadUnknown
 from analytics.use_cases import scoring
-from common.web.deps import Caller, Tx, allow
-from common.web.pages import Cursor, Page, read_cursor
-from common.web.problems import problems
-from common.web.route import service_router
 
-router = service_router("/v1/leads", "leads")
+router = service_router("/leads", "leads")
 
 
 class LeadOut(BaseModel):
@@ -47,20 +44,15 @@ class ScoreOut(BaseModel):
     reasons: list[ReasonOut]
 
 
-@router.get("", operation_id="list_leads", dependencies=[allow("leads:read")])
-async def list_leads(
-    tx: Tx, caller: Caller, limit: Annotated[int, Query(ge=1, le=200)] = 50, cursor: str | None = None
-) -> Page[LeadOut]:
+@router.get("", dependencies=[allow("leads:read")])
+async def list_leads(tx: Tx, caller: Caller, paging: Paging) -> Page[LeadOut]:
     """Scored contacts, the highest score first."""
-    after = read_cursor(cursor, (float, UUID))
-    rows = await scores.page(tx, caller.workspace_id, limit + 1, after)
-    items = [LeadOut(**dict(row)) for row in rows[:limit]]
-    return Page.of(items, more=len(rows) > limit, cursor=lambda last: Cursor(last.score, last.contact_id))
+    rows = await scores.page(tx, caller.workspace_id, paging.limit + 1, paging.after(float, UUID))
+    return page(rows, paging, lambda row: LeadOut(**dict(row)), lambda row: (row["score"], row["contact_id"]))
 
 
 @router.get(
     "/{contact_id}/score",
-    operation_id="get_lead_score",
     dependencies=[allow("leads:read")],
     responses=problems(LeadUnknown),
 )
@@ -73,5 +65,7 @@ async def get_lead_score(contact_id: UUID, tx: Tx, caller: Caller) -> ScoreOut:
         contact_id=contact_id,
         score=score.value,
         grade=score.grade,
-        reasons=[ReasonOut(**{name: getattr(reason, name) for name in ReasonOut.model_fields}) for reason in score.reasons],
+        reasons=[
+            ReasonOut(**{name: getattr(reason, name) for name in ReasonOut.model_fields}) for reason in score.reasons
+        ],
     )

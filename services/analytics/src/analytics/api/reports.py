@@ -3,15 +3,14 @@
 from datetime import datetime
 from uuid import UUID
 
+from common.web.problems import problems
+from common.web.route import Caller, Tx, allow, service_router
 from pydantic import BaseModel
 
 from analytics.db import projections, statuses, touches
 from analytics.errors import CampaignUnknown
-from common.web.deps import Caller, Tx, allow
-from common.web.problems import problems
-from common.web.route import service_router
 
-router = service_router("/v1/reports", "reports")
+router = service_router("/reports", "reports")
 
 
 class Touches(BaseModel):
@@ -59,7 +58,6 @@ class CampaignReport(BaseModel):
 
 @router.get(
     "/campaigns/{campaign_id}",
-    operation_id="get_campaign_report",
     dependencies=[allow("reports:read")],
     responses=problems(CampaignUnknown),
 )

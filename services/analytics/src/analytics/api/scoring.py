@@ -2,15 +2,14 @@
 
 from typing import Annotated, Literal
 
+from common.web.route import Caller, Tx, allow, service_router
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from analytics.db import scoring_rules
 from analytics.domain.scoring import Rule
 from analytics.use_cases import scoring
-from common.web.deps import Caller, Tx, allow
-from common.web.route import service_router
 
-router = service_router("/v1/scoring", "scoring")
+router = service_router("/scoring", "scoring")
 
 
 class RuleBody(BaseModel):
@@ -58,7 +57,7 @@ class ScoringOut(ScoringBody):
     revision: int
 
 
-@router.get("", operation_id="get_scoring", dependencies=[allow("scoring:read")])
+@router.get("", dependencies=[allow("scoring:read")])
 async def get_scoring(tx: Tx, caller: Caller) -> ScoringOut:
     """The rules by which this workspace's contacts are scored."""
     found = (await scoring_rules.of_workspaces(tx, [caller.workspace_id]))[caller.workspace_id]
@@ -69,7 +68,7 @@ async def get_scoring(tx: Tx, caller: Caller) -> ScoringOut:
     )
 
 
-@router.put("", operation_id="replace_scoring", dependencies=[allow("scoring:write")])
+@router.put("", dependencies=[allow("scoring:write")])
 async def replace_scoring(body: ScoringBody, tx: Tx, caller: Caller) -> ScoringOut:
     """Replace the rules; every contact is scored again by them."""
     revision = await scoring.replace_rules(

@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from analytics.db import facts, statuses, touches
 from common.contracts.email import EmailClickedV1, EmailFailedV1, EmailStatusData, TrackedData
 from common.contracts.envelope import Received
 from common.db.pool import Connection
+
+from analytics.db import facts, statuses, touches
 
 NO_VARIANT = ""
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from analytics.use_cases import erasure
 from common.contracts.envelope import Received
 from common.contracts.leads import LeadErasedV1
 from common.db.pool import Connection
+
+from analytics.use_cases import erasure
 
 
 async def forget_facts(tx: Connection, events: Sequence[Received[LeadErasedV1]]) -> None:

@@ -4,15 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from analytics.db import scores
 from common.contracts.email import TrackedData
 from common.contracts.envelope import Received
 from common.db.pool import Connection
 
+from analytics.db import scores
 
-def note_for_scoring(
-    type_: str, settle_s: float
-) -> Callable[[Connection, Sequence[Received[Any]]], Awaitable[None]]:
+
+def note_for_scoring(type_: str, settle_s: float) -> Callable[[Connection, Sequence[Received[Any]]], Awaitable[None]]:
     """A handler that stores a human's event; the contact is scored `settle_s` seconds later.
 
     The wait leaves time to find out that a click was a machine's after all.

@@ -1,12 +1,13 @@
 """What analytics consumes: the whole table."""
 
+from common.consumer.subscription import Consumer, Subscription
+from common.contracts import audiences, campaigns, email, leads
+from common.web.access import access_consumer
+
 from analytics.consumers.email_facts import count_touch, store_status
 from analytics.consumers.lead_erased import forget_facts, forget_scores
 from analytics.consumers.scored_facts import note_for_scoring
 from analytics.db import projections
-from common.consumer.subscription import Consumer, Subscription
-from common.contracts import audiences, campaigns, email, leads
-from common.web.access import access_consumer
 
 OPEN_SETTLE_S = 0.0
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from asyncpg import Record
-
 from common.contracts.audiences import AudienceClosedV1
 from common.contracts.campaigns import CampaignCompletedV1, CampaignStartedV1, CampaignStateV1, WorkspaceChangedV1
 from common.contracts.envelope import Received
@@ -91,7 +90,10 @@ async def begin_campaigns(tx: Connection, events: Sequence[Received[CampaignStar
           program_id = excluded.program_id, started_at = excluded.started_at
         where campaigns.started_at is null
         """,
-        [(e.workspace_id, e.data.campaign_id, e.data.name, e.data.purpose_id, e.data.program_id, e.time) for e in events],
+        [
+            (e.workspace_id, e.data.campaign_id, e.data.name, e.data.purpose_id, e.data.program_id, e.time)
+            for e in events
+        ],
     )
 
 

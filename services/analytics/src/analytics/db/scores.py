@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
+from common.db.pool import Connection
 
 from analytics.domain.scoring import Score
-from common.db.pool import Connection
 
 REASONS_KEPT = 5
 EVENTS_READ = 500
@@ -101,9 +102,7 @@ async def save(tx: Connection, scores: Sequence[tuple[UUID, UUID, Score]]) -> li
     )
 
 
-async def page(
-    tx: Connection, workspace_id: UUID, limit: int, after: tuple[float, UUID] | None
-) -> list[Record]:
+async def page(tx: Connection, workspace_id: UUID, limit: int, after: tuple[Any, ...] | None) -> list[Record]:
     """Scored contacts, the highest first, after (score, contact id)."""
     score, contact_id = after if after else (float("inf"), UUID(int=2**128 - 1))
     return await tx.fetch(
@@ -134,6 +133,4 @@ async def forget(tx: Connection, workspace_ids: Sequence[UUID], contact_ids: Seq
 
 async def prune(tx: Connection, older_than_days: int) -> None:
     """Delete events so old that nothing is left of their points."""
-    await tx.execute(
-        "delete from score_events where at < now() - make_interval(days => $1)", older_than_days
-    )
+    await tx.execute("delete from score_events where at < now() - make_interval(days => $1)", older_than_days)

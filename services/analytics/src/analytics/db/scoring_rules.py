@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
-from analytics.domain.scoring import DEFAULT_GRADES, DEFAULT_RULES, Rule
 from common.db.pool import Connection
+
+from analytics.domain.scoring import DEFAULT_GRADES, DEFAULT_RULES, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ async def of_workspaces(tx: Connection, workspace_ids: Sequence[UUID]) -> dict[U
     return {workspace_id: found.get(workspace_id, DEFAULT) for workspace_id in workspace_ids}
 
 
-async def replace(tx: Connection, workspace_id: UUID, rules: Sequence[Rule], grades: Sequence[tuple[str, float]]) -> int:
+async def replace(
+    tx: Connection, workspace_id: UUID, rules: Sequence[Rule], grades: Sequence[tuple[str, float]]
+) -> int:
     """Store a workspace's rules; the new revision. Every scored contact of it is scored again."""
     revision: int = await tx.fetchval(
         """

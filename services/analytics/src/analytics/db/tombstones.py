@@ -5,7 +5,6 @@ from typing import Literal
 from uuid import UUID
 
 from asyncpg import Record
-
 from common.db.pool import Connection
 
 

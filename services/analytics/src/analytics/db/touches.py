@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from asyncpg import Record
+from common.db.pool import Connection
 
 from analytics.db.statuses import SHARD
-from common.db.pool import Connection
 
 ANY_LINK = -1
 

@@ -70,9 +70,7 @@ def grade_of(score: float, grades: Sequence[tuple[str, float]]) -> str:
     return next((grade for grade, threshold in grades if score >= threshold), LOWEST_GRADE)
 
 
-def score(
-    events: Iterable[Scored], rules: Sequence[Rule], grades: Sequence[tuple[str, float]], now: datetime
-) -> Score:
+def score(events: Iterable[Scored], rules: Sequence[Rule], grades: Sequence[tuple[str, float]], now: datetime) -> Score:
     """The score of one contact now. A capped rule's reasons are scaled, so that reasons add up to the score."""
     by_type: dict[str, list[Rule]] = {}
     for rule in rules:
@@ -87,9 +85,7 @@ def score(
     for rule in rules:
         total = sum(reason.decayed for reason in found[rule.key])
         scale = rule.cap / abs(total) if abs(total) > rule.cap else 1.0
-        reasons += [
-            Reason(r.rule, r.points, round(r.decayed * scale, 4), r.event_id, r.at) for r in found[rule.key]
-        ]
+        reasons += [Reason(r.rule, r.points, round(r.decayed * scale, 4), r.event_id, r.at) for r in found[rule.key]]
     reasons.sort(key=lambda r: (-abs(r.decayed), r.at, r.event_id))
     value = round(sum(reason.decayed for reason in reasons), 2)
     return Score(value, grade_of(value, grades), tuple(reasons))

@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from analytics import events
-from analytics.db import facts, projections, scores, tombstones
 from common.contracts.envelope import Received
 from common.contracts.leads import LeadErasedV1
 from common.db.pool import Connection
 
+from analytics import events
+from analytics.db import facts, projections, scores, tombstones
 
-async def forget(
-    tx: Connection, part: Literal["ingest", "scoring"], erased: Sequence[Received[LeadErasedV1]]
-) -> None:
+
+async def forget(tx: Connection, part: Literal["ingest", "scoring"], erased: Sequence[Received[LeadErasedV1]]) -> None:
     """Delete what this consumer keeps of the people, and leave the tombstone."""
     keys = [(event.workspace_id, event.data.contact_id, event.data.request_id) for event in erased]
     buried = await tombstones.bury(tx, part, keys)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from common.db.pool import Connection
+
 from analytics import events
 from analytics.db import scores, scoring_rules
 from analytics.domain.scoring import Rule, Score, Scored, score
-from common.db.pool import Connection
 
 BATCH = 2000
 

@@ -1,0 +1,39 @@
+"""Process: periodic work of analytics."""
+
+import asyncio
+
+from common.db.pool import Database
+from common.jobs import Periodic, run_jobs
+
+from analytics.db import facts, scores
+from analytics.settings import Settings
+
+HOUR_S = 3600.0
+FORGET_SCORED_AFTER_DAYS = 730
+
+
+async def make_partitions(database: Database) -> None:
+    """The facts' daily partitions, two weeks ahead."""
+    async with database.transaction() as tx:
+        await facts.ensure_partitions(tx)
+
+
+async def prune_scored(database: Database) -> None:
+    """Events of which no points are left."""
+    async with database.transaction() as tx:
+        await scores.prune(tx, FORGET_SCORED_AFTER_DAYS)
+
+
+PERIODICS = (
+    Periodic("facts_partitions", HOUR_S, make_partitions),
+    Periodic("prune_scored", 24 * HOUR_S, prune_scored),
+)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run what is due until told to stop."""
+    database = await Database.open(settings.require_url("worker"), name="analytics-jobs", max_size=3)
+    try:
+        await run_jobs(database, (), PERIODICS, stop)
+    finally:
+        await database.close()
