@@ -53,10 +53,8 @@ def uncertain(outside: Outside, campaign: str) -> set[str]:
     found: set[str] = set()
     cursor = None
     while True:
-        page = outside.call(
-            "GET", "/v1/messages",
-            params={"campaign_id": campaign, "status": "uncertain", "limit": 200} | ({"cursor": cursor} if cursor else {}),
-        )  # fmt: skip
+        query = {"campaign_id": campaign, "status": "uncertain", "limit": 200} | ({"cursor": cursor} if cursor else {})
+        page = outside.call("GET", "/v1/messages", params=query)
         found |= {item["email"] for item in page["items"]}
         cursor = page["next_cursor"]
         if cursor is None:

@@ -73,7 +73,7 @@ async def take_due(tx: Connection, limit: int) -> list[tuple[UUID, UUID]]:
 
 
 async def events_of(tx: Connection, pairs: Sequence[tuple[UUID, UUID]]) -> list[Record]:
-    """The newest events of each contact that count by now, at most 500: rows (workspace_id, contact_id, event_id, type, at)."""
+    """The newest events of each contact that count by now, at most 500."""
     workspaces, contacts = zip(*pairs, strict=True)
     return await tx.fetch(
         """

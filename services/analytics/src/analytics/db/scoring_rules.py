@@ -46,7 +46,8 @@ async def replace(
         """
         insert into scoring_rules (workspace_id, rules, grades) values ($1, $2, $3)
         on conflict (workspace_id) do update
-          set rules = excluded.rules, grades = excluded.grades, revision = scoring_rules.revision + 1, updated_at = now()
+          set rules = excluded.rules, grades = excluded.grades,
+              revision = scoring_rules.revision + 1, updated_at = now()
         returning revision
         """,
         workspace_id,
