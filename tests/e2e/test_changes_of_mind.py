@@ -72,7 +72,7 @@ def test_who_leaves_or_is_erased_in_mid_campaign_is_not_mailed_any_more(
     outside: Outside, recorder: Recorder, tmp_path: Path
 ) -> None:
     with slowly(recorder, 0.02):
-        first, tag, wanted = begin(outside, tmp_path / "p.csv", 60, 23)
+        first, tag, _ = begin(outside, tmp_path / "p.csv", 60, 23)
         outside.closed(first, 60)
         mails = [mail for mail in list(recorder.mails) if mail.recipient.startswith(tag)]
         leaver, erased = mails[0], mails[1]
