@@ -80,7 +80,8 @@ def campaign(workspace_id: UUID) -> Campaign:
 
 @pytest.fixture
 async def api(analytics_db: Any, service_env: Any, keys: Any, http_client: Any, workspace_id: UUID) -> Any:
-    app = create_app(Settings(**service_env("analytics", analytics_db)))
+    service_env("analytics", analytics_db)
+    app = create_app(Settings())
     async with http_client(app, keys.token(workspace_id)) as client:
         yield client
 
