@@ -34,10 +34,10 @@ down: ## stop what `make up` started
 	@test ! -x $(BIN)/barid || $(BIN)/barid down
 
 test: install ## the tests (T=path for a part, WORKERS=n)
-	@$(BIN)/pytest -n $(WORKERS) -m "not slow" $(T)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(T)
 
 test-all: install ## the tests with the slow ones: full kill matrix, 10,000-example properties
-	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -n $(WORKERS) $(T)
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -n $(WORKERS) --dist loadgroup $(T)
 
 check: install ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

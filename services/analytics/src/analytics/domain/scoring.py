@@ -3,6 +3,7 @@
 Pure: the same events in any order give the same score.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,7 +63,7 @@ LOWEST_GRADE = "D"
 
 def decayed(points: float, age_s: float, half_life_days: float) -> float:
     """What is left of points after `age_s` seconds; an event of the future counts whole."""
-    return points * 0.5 ** (max(age_s, 0.0) / (half_life_days * DAY_S))
+    return points * math.exp2(-max(age_s, 0.0) / (half_life_days * DAY_S))
 
 
 def grade_of(score: float, grades: Sequence[tuple[str, float]]) -> str:
