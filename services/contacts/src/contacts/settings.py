@@ -1,11 +1,12 @@
-"""The settings of contacts, from the environment."""
+"""The settings of contacts: environment variables that begin with CONTACTS_, and the shared ones."""
 
-from common.settings import ServiceSettings, SettingsConfigDict
+from common.settings import ServiceSettings
+from pydantic_settings import SettingsConfigDict
 
 
 class Settings(ServiceSettings):
-    """`CONTACTS_…`, beside the shared ones."""
+    """Contacts' settings."""
 
     model_config = SettingsConfigDict(env_prefix="CONTACTS_", extra="ignore", populate_by_name=True)
 
-    import_max_mb: int = 2048
+    port: int = 8001

@@ -68,8 +68,7 @@ _OUTBOX = "insert into outbox (lane, topic, type, key, event_id, workspace_id, p
 
 # $1 import, $2 and $3 the range, $4 workspace, $5 attribute names, $6 wanted status, $7 purpose, $8 tracking, $9 tags,
 # $10 lists, $11 source, $12 evidence, $13 wording version, $14 actor
-_CREATE = (
-    """
+_CREATE = """
 with {source},
 added as (
   insert into contacts (workspace_id, id, email, email_normalised, address_hash, domain_hash, first_name, last_name,
@@ -95,20 +94,15 @@ membership as (
   insert into list_members (workspace_id, list_id, contact_id)
   select $4, list, id from new cross join unnest($10::uuid[]) list on conflict do nothing),
 created as (
-  """
-    + _OUTBOX
-    + """
+  {outbox}
   select 2, 'lead.created', 'lead.created.v1', n.id::text, gen_random_uuid(), $4, {lead} from new n),
 blocked as (
-  """
-    + _OUTBOX
-    + """
+  {outbox}
   select 2, 'consent.changed', 'consent.changed.v1', n.id::text, gen_random_uuid(), $4,
          json_build_object('revision', 1, 'contact_id', n.id, 'purpose_id', $7::uuid, 'status', $6::text)::text
     from new n where consented and $6 <> 'subscribed')
 select count(*) from new
 """
-)
 
 _LOCK = """
 with {source}
@@ -117,8 +111,7 @@ select count(*) from (
    where c.id <> src.contact_id order by c.id for update of c) locked
 """
 
-_UPDATE = (
-    """
+_UPDATE = """
 with {source},
 old as materialized (
   select c.*, k.status as consent_now, coalesce(k.revision, 0) as consent_revision, {suppressed} as suppressed,
@@ -164,28 +157,24 @@ membership as (
   insert into list_members (workspace_id, list_id, contact_id)
   select $4, list, id from judged cross join unnest($10::uuid[]) list on conflict do nothing),
 told as (
-  """
-    + _OUTBOX
-    + """
+  {outbox}
   select 2, 'lead.updated', 'lead.updated.v1', n.id::text, gen_random_uuid(), $4, {lead}
     from (select h.id, h.email, h.first_name_to as first_name, h.last_name_to as last_name,
                  h.language_to as language, h.timezone_to as timezone, h.country_to as country,
                  h.external_id_to as external_id, h.attributes_to as attributes, h.tags_to as tags,
                  h.tracking_to as tracking, h.created_at, h.revision, h.consent_to, h.consent_now from changed h) n),
 consent as (
-  """
-    + _OUTBOX
-    + """
+  {outbox}
   select 2, 'consent.changed', 'consent.changed.v1', n.id::text, gen_random_uuid(), $4,
          json_build_object('revision', n.consent_revision + 1, 'contact_id', n.id, 'purpose_id', $7::uuid,
                            'status', n.consent_to)::text
     from changed n where consent_to is not null)
 select (select count(*) from changed) as updated, (select count(*) from judged) as matched
 """
-)
 
 _CONSENTS_AFTER = """
-(select coalesce(json_agg(json_build_object('purpose_id', p.purpose_id, 'status', p.status) order by p.purpose_id), '[]')
+(select coalesce(json_agg(json_build_object('purpose_id', p.purpose_id, 'status', p.status)
+                          order by p.purpose_id), '[]')
    from (select k.purpose_id, k.status from consents k
           where k.workspace_id = $4 and k.contact_id = n.id
             and (n.consent_to is null or k.purpose_id <> $7::uuid)
@@ -241,9 +230,13 @@ class Merge:
             "'purpose_id', $7::uuid, 'status', $6::text)) else '[]'::json end",
         )
         lead_old = _LEAD.format(revision="n.revision + 1", consents=_CONSENTS_AFTER)
-        self._create = _CREATE.format(source=source, suppressed=_SUPPRESSED.format(of="n"), lead=lead_new)
+        self._create = _CREATE.format(
+            source=source, outbox=_OUTBOX, suppressed=_SUPPRESSED.format(of="n"), lead=lead_new
+        )
         self._lock = _LOCK.format(source=source)
-        self._update = _UPDATE.format(source=source, suppressed=_SUPPRESSED.format(of="c"), lead=lead_old)
+        self._update = _UPDATE.format(
+            source=source, outbox=_OUTBOX, suppressed=_SUPPRESSED.format(of="c"), lead=lead_old
+        )
         self._skip = _SKIP.format(source=source)
 
     async def fold(self, tx: Connection) -> None:

@@ -20,7 +20,8 @@ StagedRow = tuple[
     UUID, int, UUID, str | None, str | None, bytes | None, bytes | None, str | None, str | None, list[str]
 ]
 STAGED_COLUMNS = (
-    "import_id", "row", "contact_id", "email", "email_normalised", "address_hash", "domain_hash", "code", "message", "cells",
+    "import_id", "row", "contact_id", "email", "email_normalised", "address_hash", "domain_hash", "code",
+    "message", "cells",
 )  # fmt: skip
 
 
@@ -150,7 +151,8 @@ class RowReader:
         """Every row that is not empty, with what is wrong with it, if anything."""
         import_id, email, width = self._import_id, self.plan.fields["email"], self.plan.width
         read_address = self._addresses.read
-        for given in rows:
+        for row in rows:
+            given = row
             self._row += 1
             if not any(given):
                 continue
