@@ -1,0 +1,144 @@
+"""Starting and stopping a process: settings, logs, signals, draining, and one clear line when it cannot start."""
+
+import argparse
+import asyncio
+import inspect
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import asyncpg
+import structlog
+import uvloop
+
+from common.db.migrate import upgrade
+from common.errors import Misconfigured
+from common.logging import set_up_logging
+from common.settings import ServiceSettings, load
+from common.telemetry import set_up_tracing
+from common.web.server import serve
+
+__all__ = ["brief", "dispatch", "fail", "run_process", "serve"]
+
+# Kubernetes kills 30 s after SIGTERM.
+GRACE_S = 25.0
+MISCONFIGURED = 2
+FAILED = 1
+
+Run = Callable[..., Awaitable[None]]
+
+_UNREACHABLE = (OSError, asyncpg.PostgresConnectionError, asyncpg.InvalidAuthorizationSpecificationError)
+_UNKNOWN_DATABASE = asyncpg.InvalidCatalogNameError
+
+log = structlog.get_logger()
+
+
+def dispatch(
+    service: str, settings: type[ServiceSettings], commands: Mapping[str, Run | str], argv: Sequence[str] | None = None
+) -> NoReturn:
+    """Run `<service> COMMAND`. A command is a process module's `run`, or "package.module:run" to import it late.
+
+    Keyword parameters of `run` after `settings` and `stop` become options (`only` → `--only NAME`).
+    """
+    parser = _parser(service, list(commands))
+    arguments, rest = parser.parse_known_args(argv)
+    name: str = arguments.command
+    try:
+        if name == "migrate":
+            _options(parser, None, rest)
+            loaded = load(settings)
+            set_up_logging(service, name, loaded.log_level)
+            upgrade(service, loaded.require_url("owner"))
+            sys.exit(0)
+        run = _resolve(commands[name])
+        options = _options(parser, run, rest)
+        loaded = load(settings)
+        set_up_logging(service, name, loaded.log_level)
+        set_up_tracing(service, loaded.otlp_endpoint)
+        run_process(lambda stop: run(loaded, stop, **options))
+    except Misconfigured as error:
+        fail(f"{service} {name}: {error.message}", MISCONFIGURED)
+    except (*_UNREACHABLE, _UNKNOWN_DATABASE) as error:
+        fail(f"{service} {name}: the database cannot be used: {brief(error)}", FAILED)
+    sys.exit(0)
+
+
+def run_process(main: Callable[[asyncio.Event], Awaitable[None]], grace_s: float = GRACE_S) -> None:
+    """Run until it returns. SIGTERM and SIGINT set the event; then it has `grace_s` to drain.
+
+    A second signal ends the draining. Raises what `main` raises, and SystemExit when it did not drain in time.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_until_stopped(main, grace_s))
+
+
+async def _until_stopped(main: Callable[[asyncio.Event], Awaitable[None]], grace_s: float) -> None:
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled)
+    work = asyncio.ensure_future(main(stop))
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not work.done():
+        hurried = asyncio.ensure_future(hurry.wait())
+        await asyncio.wait({work, hurried}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+    if work.done():
+        await work
+        return
+    work.cancel()
+    await asyncio.wait({work}, timeout=2)
+    log.error("not drained in time", grace_s=grace_s)
+    sys.exit(FAILED)
+
+
+def fail(line: str, status: int) -> NoReturn:
+    """End the process with one line on standard error."""
+    print(" ".join(line.split()), file=sys.stderr)  # noqa: T201
+    sys.exit(status)
+
+
+def brief(error: BaseException) -> str:
+    """The first line of an error's text, or its name."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _parser(service: str, commands: list[str]) -> argparse.ArgumentParser:
+    only = "worker" if "worker" in commands else commands[0]
+    parser = argparse.ArgumentParser(
+        prog=service,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"The processes of the {service} service. Settings come from the environment: `barid settings`.",
+        epilog=f"examples:\n  {service} migrate\n  {service} {commands[0]}\n"
+        f"  {service} {only} --only {service}.main\n\n"
+        "SIGTERM drains and ends. Exit status 2: a setting is missing or wrong.",
+    )
+    parser.add_argument("command", choices=[*commands, "migrate"], metavar=f"{{{','.join([*commands, 'migrate'])}}}")
+    return parser
+
+
+def _options(parser: argparse.ArgumentParser, run: Run | None, rest: Sequence[str]) -> dict[str, Any]:
+    own = argparse.ArgumentParser(prog=parser.prog, add_help=False)
+    parameters = list(inspect.signature(run).parameters.values())[2:] if run else []
+    for parameter in parameters:
+        kind = int if "int" in str(parameter.annotation) else str
+        flag = f"--{parameter.name.replace('_', '-')}"
+        own.add_argument(flag, dest=parameter.name, type=kind, default=parameter.default)
+    return vars(own.parse_args(rest))
+
+
+def _resolve(command: Run | str) -> Run:
+    if not isinstance(command, str):
+        return command
+    module, _, name = command.partition(":")
+    run: Run = getattr(import_module(module), name or "run")
+    return run
