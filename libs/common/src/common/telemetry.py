@@ -6,13 +6,12 @@ documents and events carry.
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import trace
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
-MAX_LINKS = 32
 SAMPLE_RATIO = 0.01
 
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$")
@@ -63,21 +62,6 @@ def span(
         yield started
 
 
-@contextmanager
-def batch_span(name: str, traceparents: Iterable[str | None], attributes: Mapping[str, str | int]) -> Iterator[Span]:
-    """One span for a batch of events, linked to at most 32 of the sampled traces they come from."""
-    links: list[Link] = []
-    for value in traceparents:
-        # The last byte says whether the trace is sampled: no parsing for the others.
-        if value and value.endswith("1") and (context := parse_traceparent(value)):
-            links.append(Link(context))
-            if len(links) == MAX_LINKS:
-                break
-    started = _tracer.start_span(name, kind=SpanKind.CONSUMER, attributes=attributes, links=links)
-    with trace.use_span(started, end_on_exit=True):
-        yield started
-
-
 def set_up_tracing(service: str, otlp_endpoint: str | None, *, sample_ratio: float = SAMPLE_RATIO) -> None:
     """Send sampled spans to an OTLP/HTTP endpoint. Without an endpoint nothing is set up and spans cost nothing."""
     if not otlp_endpoint:
@@ -86,11 +70,13 @@ def set_up_tracing(service: str, otlp_endpoint: str | None, *, sample_ratio: flo
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+    from opentelemetry.sdk.trace.sampling import ParentBased
+
+    from common.sampling import LinkedSampler
 
     provider = TracerProvider(
         resource=Resource.create({"service.name": service, "service.namespace": "barid"}),
-        sampler=ParentBased(TraceIdRatioBased(sample_ratio)),
+        sampler=ParentBased(LinkedSampler(sample_ratio)),
     )
     endpoint = f"{otlp_endpoint.rstrip('/')}/v1/traces"
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))

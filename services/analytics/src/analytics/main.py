@@ -2,8 +2,8 @@
 
 import asyncio
 
-from common.process import serve
 from common.web.app import create_app as create_base_app
+from common.web.server import serve
 from fastapi import FastAPI
 
 from analytics.api import leads, reports, scoring

@@ -4,30 +4,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from opentelemetry import trace
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import Link, Span, SpanKind
 from structlog.contextvars import bound_contextvars
 
 from common.bus.port import Polled
+from common.telemetry import parse_traceparent
 
 MOST_LINKS = 32
 _tracer = trace.get_tracer("barid.consumer")
-
-
-def parsed(traceparent: str | None) -> SpanContext | None:
-    """The W3C trace context, or None when there is none or it is malformed."""
-    pieces = (traceparent or "").split("-")
-    if len(pieces) < 4:
-        return None
-    try:
-        context = SpanContext(
-            trace_id=int(pieces[1], 16),
-            span_id=int(pieces[2], 16),
-            is_remote=True,
-            trace_flags=TraceFlags(int(pieces[3], 16)),
-        )
-    except ValueError:
-        return None
-    return context if context.is_valid else None
 
 
 @contextmanager
@@ -36,7 +20,7 @@ def batch_span(consumer: str, polled: Sequence[Polled]) -> Iterator[Span]:
 
     A batch of one event continues that event's trace; a larger one begins its own, with links.
     """
-    contexts = [context for one in polled if (context := parsed(one.record.traceparent))]
+    contexts = [context for one in polled if (context := parse_traceparent(one.record.traceparent))]
     parent = contexts[0] if len(polled) == 1 and contexts else None
     sampled = list({context.trace_id: context for context in contexts if context.trace_flags.sampled}.values())
     with (
@@ -47,6 +31,7 @@ def batch_span(consumer: str, polled: Sequence[Polled]) -> Iterator[Span]:
             kind=SpanKind.CONSUMER,
             links=[] if parent else [Link(context) for context in sampled[:MOST_LINKS]],
             attributes={
+                "barid.service": consumer.partition(".")[0],
                 "messaging.operation.type": "process",
                 "messaging.consumer.group.name": consumer,
                 "messaging.batch.message_count": len(polled),

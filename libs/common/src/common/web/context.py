@@ -37,7 +37,8 @@ class RequestContext:
         begin = time.perf_counter()
         status = 500
 
-        with span(f"HTTP {scope['method']}", parent=parent, kind=SpanKind.SERVER) as current:
+        attributes = {"barid.service": self.service}
+        with span(f"HTTP {scope['method']}", parent=parent, kind=SpanKind.SERVER, attributes=attributes) as current:
             trace_id = current_trace_id() or ""
 
             async def send_with_headers(message: Message) -> None:
