@@ -142,7 +142,7 @@ GRANTS = """
 do $$
 declare role_name text;
 begin
-  for role_name in select rolname from pg_roles where rolname in ('bus_api', 'bus_worker') loop
+  for role_name in select rolname from pg_roles where rolname in ('bus_client') loop
     execute format('grant select, insert, update, delete on all tables in schema public to %I', role_name);
     execute format('grant usage, select on all sequences in schema public to %I', role_name);
     execute format('alter default privileges grant select, insert, update, delete on tables to %I', role_name);
