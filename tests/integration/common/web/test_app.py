@@ -28,13 +28,14 @@ def token(keys, workspace_id) -> str:
 
 
 async def test_every_problem_has_the_same_shape(app, token, http_client) -> None:
+    json_type = {"Content-Type": "application/json"}
     requests = [
         ("GET", f"/v1/things/{uuid4()}", {}, 404, "not_found"),
         ("GET", "/v1/things/not-an-id", {}, 404, "not_found"),
         ("GET", "/nowhere", {}, 404, "not_found"),
         ("DELETE", "/v1/things", {}, 405, "method_not_allowed"),
         ("GET", "/v1/things?limit=many", {}, 400, "bad_request"),
-        ("POST", "/v1/things", {"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "bad_request"),
+        ("POST", "/v1/things", {"content": b"{", "headers": json_type}, 400, "bad_request"),
         (
             "POST",
             "/v1/things",

@@ -111,7 +111,7 @@ async def test_a_slow_body_holds_no_transaction(app, contacts_db, token, http_cl
         await asyncio.wait_for(arrived.wait(), 5)
         async with contacts_db.worker.connection() as connection:
             idle = await connection.fetchval(
-                "select count(*) from pg_stat_activity where application_name = 'contacts-api' and state ~ 'transaction'"
+                "select count(*) from pg_stat_activity where application_name = 'contacts-api' and state ~ 'idle in'"
             )
         go.set()
         response = await sending

@@ -1,6 +1,7 @@
 """A small application over a real service database: its effects are rows of the outbox."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -57,10 +58,8 @@ def toy_app(api_url: str, public_keys: str, gate: Gate | None = None, **settings
         if how == "crash":
             raise ZeroDivisionError("secret detail")
         if how == "swallow":
-            try:
+            with suppress(asyncpg.DivisionByZeroError):
                 await tx.execute("select 1/0")
-            except asyncpg.DivisionByZeroError:
-                pass
         if how == "kill":
             await tx.execute("select pg_terminate_backend(pg_backend_pid())")
         return {"how": how}
