@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from common.contracts.campaigns import AccessRevokedV1
 from common.contracts.envelope import Received
+from common.errors import Misconfigured
 from common.web.access import access_consumer
 from common.web.route import service_router
 from common.web.tokens import new_signing_key, sign
@@ -205,6 +206,11 @@ class TestCors:
             response = await client.get("/v1/things", headers={"Origin": ORIGIN})
 
         assert "access-control-allow-origin" not in response.headers
+
+
+def test_a_wildcard_origin_ends_the_start(contacts_db, keys) -> None:
+    with pytest.raises(Misconfigured, match="BARID_CORS_ORIGINS"):
+        toy_app(contacts_db.api_url, keys.public, cors_origins="*")
 
 
 async def test_security_headers_are_on_every_answer(app, contacts_db, keys, token, http_client) -> None:

@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from common.db.pool import Database
+from common.errors import Misconfigured
 from common.settings import ServiceSettings
 from common.web.access import Revocations
 from common.web.context import CatchAll, RequestContext
@@ -71,7 +72,6 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
-        max_body_size=max_body,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=_middleware(service, settings),
     )
@@ -81,13 +81,15 @@ def create_app(
     add_problem_handlers(app)
     app.include_router(_health())
     for router in (*routers, *public_routers):
-        app.include_router(router)
+        app.include_router(router, max_body_size=max_body)
     app.openapi = lambda: _document_once(app)  # type: ignore[method-assign]
     return app
 
 
 def _middleware(service: str, settings: ServiceSettings) -> list[Middleware]:
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
+    if "*" in origins:
+        raise Misconfigured("BARID_CORS_ORIGINS must list origins; * is not one")
     cors = Middleware(
         CORSMiddleware,
         allow_origins=origins,

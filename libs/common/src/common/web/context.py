@@ -6,9 +6,10 @@ from opentelemetry.trace import SpanKind
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from common.errors import TooLarge
 from common.metrics import HTTP_SECONDS
 from common.telemetry import current_trace_id, span
-from common.web.problems import answer_crash
+from common.web.problems import MEDIA_TYPE, answer_crash, answer_error
 
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -66,19 +67,27 @@ class RequestContext:
 
 
 class CatchAll:
-    """Innermost: an error nobody foresaw becomes a problem document, inside CORS so that browsers may read it."""
+    """Innermost: what nobody foresaw becomes a problem document, inside CORS so that browsers may read it.
+
+    So does the plain text with which the framework refuses a body that is too large.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        started = False
+        started = refused = False
 
         async def watch(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
+            nonlocal started, refused
+            if message["type"] == "http.response.start":
+                refused = message["status"] == TooLarge.status and not _is_problem(message)
+                started = True
+                if refused:
+                    await answer_error(TooLarge())(scope, receive, send)
+            if not refused:
+                await send(message)
 
         try:
             await self.app(scope, receive, watch)
@@ -86,3 +95,7 @@ class CatchAll:
             if scope["type"] != "http" or started:
                 raise
             await answer_crash(error)(scope, receive, send)
+
+
+def _is_problem(message: Message) -> bool:
+    return MutableHeaders(scope=message).get("content-type") == MEDIA_TYPE

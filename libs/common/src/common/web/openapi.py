@@ -48,7 +48,17 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     responses = operation.setdefault("responses", {})
     problem = {MEDIA_TYPE: {"schema": PROBLEM_REF}}
     if "HTTPValidationError" in str(responses.get("422")):
-        responses["422"] = {"description": "The payload is not acceptable", "content": problem}
+        # FastAPI says 422 for every parameter; here it is for payloads only.
+        del responses["422"]
+        places = {parameter["in"] for parameter in operation.get("parameters", ())}
+        if "requestBody" in operation:
+            responses["422"] = {"description": "The payload is not acceptable", "content": problem}
+        if places - {"path"} or "requestBody" in operation:
+            responses.setdefault(
+                "400", {"description": "A parameter is wrong, or the body is no JSON", "content": problem}
+            )
+        if "path" in places:
+            responses.setdefault("404", {"description": "There is no such thing in this workspace", "content": problem})
     responses.setdefault("default", {"description": "Any other problem", "content": problem})
     if not operation.get("security"):
         operation["security"] = []
