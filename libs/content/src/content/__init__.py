@@ -1,0 +1,1 @@
+"""Mail content: compiled once per campaign, filled per recipient. Pure, so that a preview is the mail."""

@@ -1,0 +1,215 @@
+"""From Liquid to a program of segments, and from a program to a function.
+
+The segment program and the engine start from the same source and share the filters, so that they say the same.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape as html_escape
+from typing import Any
+
+from liquid.ast import BlockNode, ConditionalBlockNode, Node
+from liquid.builtin.content import ContentNode
+from liquid.builtin.expressions import logical, primitive
+from liquid.builtin.expressions.arguments import KeywordArgument
+from liquid.builtin.expressions.filtered import FilteredExpression
+from liquid.builtin.expressions.path import Path
+from liquid.builtin.output import OutputNode
+from liquid.builtin.tags.if_tag import IfNode
+from liquid.builtin.tags.unless_tag import UnlessNode
+from liquid.expression import Expression
+
+from content.filters import AFTER_NUMBER, LINK, LINK_END, PIXEL
+from content.liquid import parse
+from content.model import Arm, Choice, FilterCall, Operand, Pixel, Program, Segment, Slot, Test, Url
+
+_COMPARISONS: dict[type, Any] = {
+    logical.LtExpression: "<",
+    logical.GtExpression: ">",
+    logical.ContainsExpression: "contains",
+    logical.EqExpression: "==",
+    logical.NeExpression: "!=",
+    logical.LeExpression: "<=",
+    logical.GeExpression: ">=",
+}
+# Names that the engine gives a meaning of its own at the end of a path.
+_SPECIAL = frozenset({"size", "first", "last"})
+
+
+class NotSimple(Exception):
+    """The template needs the engine."""
+
+
+def compile_program(source: str, language: str, *, markup: bool) -> Program:
+    """Segments where static text, slots and if/else are all there is; else the source. Raises LiquidError."""
+    template = parse(source, language)
+    try:
+        return Program(markup=markup, segments=tuple(_marks(_nodes(template.nodes))))
+    except NotSimple:
+        return Program(markup=markup, source=source)
+
+
+def _nodes(nodes: Iterable[Node]) -> list[Segment]:
+    result: list[Segment] = []
+    for node in nodes:
+        if isinstance(node, ContentNode):
+            result.append(node.text)
+        elif isinstance(node, OutputNode):
+            result.append(_slot(node.expression))
+        elif isinstance(node, IfNode | UnlessNode):
+            result.append(_choice(node))
+        elif isinstance(node, BlockNode):
+            result.extend(_nodes(node.nodes))
+        elif not str(node.token.value).startswith(("comment", "#")):
+            raise NotSimple
+    return result
+
+
+def _slot(expression: Expression) -> Slot:
+    if type(expression) is not FilteredExpression:
+        raise NotSimple
+    calls = []
+    for call in expression.filters or ():
+        positional = tuple(_operand(a.value) for a in call.args if not isinstance(a, KeywordArgument))
+        named = {a.name: _operand(a.value) for a in call.args if isinstance(a, KeywordArgument)}
+        calls.append(FilterCall(name=call.name, args=positional, named=named))
+    return Slot(k="slot", of=_operand(expression.left), filters=tuple(calls))
+
+
+def _operand(expression: Expression) -> Operand:
+    if isinstance(expression, Path):
+        if not all(isinstance(step, str) for step in expression.path) or _SPECIAL & set(expression.path[1:]):
+            raise NotSimple
+        return Operand(path=tuple(str(step) for step in expression.path))
+    if isinstance(expression, primitive.Nil):
+        return Operand()
+    if isinstance(expression, primitive.Empty | primitive.Blank):
+        return Operand(word="blank" if isinstance(expression, primitive.Blank) else "empty")
+    if isinstance(expression, primitive.Literal) and isinstance(expression.value, str | int | float | bool):
+        return Operand(value=str(expression.value) if isinstance(expression.value, str) else expression.value)
+    raise NotSimple
+
+
+def _choice(node: IfNode | UnlessNode) -> Choice:
+    first = _test(node.condition)
+    if isinstance(node, UnlessNode):
+        first = Test(op="not", tests=(first,))
+    arms = [Arm(test=first, body=_body(node.consequence))]
+    for alternative in node.alternatives:
+        if not isinstance(alternative, ConditionalBlockNode):
+            raise NotSimple
+        arms.append(Arm(test=_test(alternative.expression), body=_body(alternative.block)))
+    if node.default:
+        arms.append(Arm(body=_body(node.default)))
+    return Choice(k="choice", arms=tuple(arms))
+
+
+def _body(block: BlockNode) -> tuple[Segment, ...]:
+    return tuple(_marks(_nodes(block.nodes)))
+
+
+def _test(expression: Expression) -> Test:
+    if isinstance(expression, logical.BooleanExpression):
+        return _test(expression.expression)
+    if isinstance(expression, logical.LogicalAndExpression):
+        return Test(op="and", tests=(_test(expression.left), _test(expression.right)))
+    if isinstance(expression, logical.LogicalOrExpression):
+        return Test(op="or", tests=(_test(expression.left), _test(expression.right)))
+    if isinstance(expression, logical.LogicalNotExpression):
+        return Test(op="not", tests=(_test(expression.right),))
+    for kind, operator in _COMPARISONS.items():
+        if isinstance(expression, kind):
+            left, right = expression.children()
+            return Test(op=operator, a=_operand(left), b=_operand(right))
+    return Test(op="true", a=_operand(expression))
+
+
+def _marks(segments: Sequence[Segment]) -> list[Segment]:
+    """Static text cut at the marks: links and the pixel become segments of their own."""
+    result: list[Segment] = []
+    link: list[Segment] | None = None
+    number: int | None = None
+    for segment in segments:
+        if not isinstance(segment, str):
+            (result if link is None else link).append(segment)
+            continue
+        rest = segment
+        while rest:
+            if link is None:
+                static, mark, rest = _cut(rest, LINK + PIXEL + AFTER_NUMBER + LINK_END)
+                _add(result, static)
+                if mark == PIXEL:
+                    result.append(Pixel(k="pixel"))
+                elif mark == LINK:
+                    digits, mark, rest = _cut(rest, AFTER_NUMBER)
+                    number, link = int(digits) if digits else None, []
+                elif mark:
+                    raise NotSimple
+            else:
+                static, mark, rest = _cut(rest, LINK_END + LINK + PIXEL)
+                _add(link, static)
+                if mark == LINK_END:
+                    result.append(Url(k="url", number=number, body=tuple(link)))
+                    link = None
+                elif mark:
+                    raise NotSimple
+    if link is not None:
+        raise NotSimple
+    return result
+
+
+def _cut(text: str, marks: str) -> tuple[str, str, str]:
+    for index, character in enumerate(text) if not text.isascii() else ():
+        if character in marks:
+            return text[:index], character, text[index + 1 :]
+    return text, "", ""
+
+
+def _add(segments: list[Segment], static: str) -> None:
+    if not static:
+        return
+    if segments and isinstance(segments[-1], str):
+        segments[-1] += static
+    else:
+        segments.append(static)
+
+
+class Scope:
+    """What one filling of a program sees."""
+
+    __slots__ = ("data", "link", "pixel_url")
+
+    def __init__(
+        self, data: Mapping[str, object], link: Callable[[int, str], str] | None = None, pixel_url: str | None = None
+    ) -> None:
+        self.data = data
+        self.link = link
+        self.pixel_url = pixel_url
+
+
+_SCHEMES = ("https://", "http://", "mailto:")
+_STATIC_SCHEMES = ("tel:", "sms:", "cid:", "data:image/")
+
+
+def fill_url(scope: Scope, number: int | None, url: str, *, filled: bool) -> str:
+    """The URL when its scheme is safe, else `#`; a numbered link goes through the recipient's link function.
+
+    `filled`: values of the recipient are in it, so that only http, https and mailto may pass.
+    """
+    url = url.strip()
+    lowered = url[:12].lower()
+    if not lowered.startswith(_SCHEMES):
+        return url if not filled and lowered.startswith(_STATIC_SCHEMES) else "#"
+    if number is not None and scope.link is not None and not lowered.startswith("mailto:"):
+        return scope.link(number, url)
+    return url
+
+
+def pixel_markup(url: str) -> str:
+    """The open-tracking image."""
+    style = "display:block;border:0;width:1px;height:1px"
+    return f'<img src="{html_escape(url)}" width="1" height="1" alt="" style="{style}">'
+
+
+def has_value(segments: Iterable[Segment]) -> bool:
+    """Whether anything of the recipient goes into the segments."""
+    return any(not isinstance(segment, str) for segment in segments)
