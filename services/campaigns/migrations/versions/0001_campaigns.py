@@ -106,6 +106,7 @@ create table campaigns (
   rejection jsonb,
   totals jsonb,
   progress jsonb,
+  closing jsonb,
   outcome text check (outcome in ('completed', 'cancelled', 'failed')),
   final_revision bigint,
   primary key (workspace_id, id),
@@ -113,7 +114,7 @@ create table campaigns (
   foreign key (workspace_id, purpose_id) references purposes
 );
 create index campaigns_scheduled on campaigns (workspace_id, scheduled_at) where status = 'scheduled';
-create index campaigns_by_status on campaigns (workspace_id, status, id desc);
+create index campaigns_by_age on campaigns (workspace_id, created_at, id);
 
 -- Segments and lists belong to contacts; this is what their events tell.
 create table audience_sources (

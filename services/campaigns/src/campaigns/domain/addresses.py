@@ -1,0 +1,23 @@
+"""What an address must be to stand in a mail's header."""
+
+from campaigns.errors import InvalidEmail
+from common.contracts.addresses import InvalidAddress, normalise_address
+from email_validator import EmailNotValidError, validate_email
+
+
+def valid_address(address: str, field: str) -> str:
+    """The address as it will be written. Raises InvalidEmail, naming the field.
+
+    The case of the local part is kept; what CR or LF it holds is refused before any library sees it.
+    """
+    try:
+        normalise_address(address)
+        return validate_email(
+            address.strip(), check_deliverability=False, allow_smtputf8=True, test_environment=True
+        ).normalized
+    except (InvalidAddress, EmailNotValidError) as error:
+        raise InvalidEmail(
+            f"{field} is not an address: {error}",
+            mend="Give one address, such as news@example.org, without a name and without line breaks.",
+            field=field,
+        ) from error

@@ -1,0 +1,34 @@
+"""Process: the HTTP interface of campaigns."""
+
+import asyncio
+
+from common.process import serve
+from common.web.app import create_app as create_base_app
+from fastapi import FastAPI
+
+from campaigns.api import campaign_commands, campaigns, keys, members, purposes, senders, tokens, workspaces
+from campaigns.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; its lifespan opens the database."""
+    return create_base_app(
+        service="campaigns",
+        title="Barid campaigns",
+        settings=settings,
+        routers=[
+            workspaces.router,
+            members.router,
+            tokens.router,
+            senders.router,
+            purposes.router,
+            campaigns.router,
+            campaign_commands.router,
+        ],
+        public_routers=[keys.router],
+    )
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until told to stop."""
+    await serve(create_app(settings), settings.host, settings.port, stop)

@@ -1,0 +1,41 @@
+"""Scheduled campaigns whose time has come."""
+
+import structlog
+from campaigns.db import campaigns as rows
+from campaigns.use_cases import campaigns, starting
+from common.db.pool import Database
+from common.errors import BaridError, Unavailable
+
+_log = structlog.get_logger("barid.campaigns")
+TOO_LATE = "too_late"
+
+
+async def start_due(db: Database, lateness_limit_s: float) -> None:
+    """Start each; one found too late is failed instead: a restored clone must not send last month's mail.
+
+    One transaction per campaign, so that a broken one stops no other.
+    """
+    while await _start_one(db, lateness_limit_s):
+        pass
+
+
+async def _start_one(db: Database, lateness_limit_s: float) -> bool:
+    async with db.transaction() as tx:
+        due = await rows.claim_due(tx)
+        if due is None:
+            return False
+        workspace_id, campaign_id = due["workspace_id"], due["id"]
+        late_s = (due["now"] - due["scheduled_at"]).total_seconds()
+        if late_s > lateness_limit_s:
+            detail = f"due at {due['scheduled_at'].isoformat()}, found {late_s:.0f} s later"
+            await rows.end_unstarted(tx, workspace_id, campaign_id, "failed", TOO_LATE, detail)
+            return True
+        row = await campaigns.get(tx, workspace_id, campaign_id, lock=True)
+        try:
+            await starting.start(tx, row, due["now"])
+        except Unavailable:
+            raise
+        except BaridError as error:
+            await rows.end_unstarted(tx, workspace_id, campaign_id, "failed", error.code, error.message)
+            _log.warning("scheduled campaign refused", campaign_id=str(campaign_id), code=error.code)
+    return True
