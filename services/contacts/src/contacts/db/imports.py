@@ -1,0 +1,127 @@
+"""Imports: their stage, their progress and their rejects."""
+
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from common.db.pool import Connection
+
+from contacts.db.merge import Merged
+from contacts.domain.import_plan import STAGED_COLUMNS, StagedRow
+
+_INSERT = """
+insert into imports (workspace_id, id, filename, options, plan, columns, encoding, delimiter, rows_read, created_by)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+
+_COUNT = """
+update imports set created = created + $3, updated = updated + $4, unchanged = unchanged + $5,
+                   skipped = skipped + $6, rejected = rejected + $7
+ where workspace_id = $1 and id = $2
+"""
+
+_FINISH = """
+update imports set status = $3, error = $4, finished_at = now()
+ where workspace_id = $1 and id = $2 and status in ('queued', 'running')
+"""
+
+
+async def stage(tx: Connection, rows: list[StagedRow]) -> None:
+    """Copy rows into the stage."""
+    await tx.copy_records_to_table("import_stage", records=rows, columns=STAGED_COLUMNS)
+
+
+async def insert(
+    tx: Connection,
+    workspace_id: UUID,
+    import_id: UUID,
+    filename: str,
+    options: dict[str, Any],
+    plan: dict[str, Any],
+    columns: list[str],
+    encoding: str,
+    delimiter: str,
+    rows_read: int,
+    created_by: str,
+) -> None:
+    """A new import, its rows staged already."""
+    await tx.execute(
+        _INSERT,
+        workspace_id,
+        import_id,
+        filename,
+        options,
+        plan,
+        columns,
+        encoding,
+        delimiter,
+        rows_read,
+        created_by,
+    )
+
+
+async def get(tx: Connection, workspace_id: UUID, import_id: UUID) -> asyncpg.Record | None:
+    """One import."""
+    return await tx.fetchrow("select * from imports where workspace_id = $1 and id = $2", workspace_id, import_id)
+
+
+async def page(tx: Connection, workspace_id: UUID, before: UUID | None, limit: int) -> list[asyncpg.Record]:
+    """The workspace's imports, the newest first."""
+    return await tx.fetch(
+        "select * from imports where workspace_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3",
+        workspace_id,
+        before,
+        limit,
+    )
+
+
+async def start(tx: Connection, workspace_id: UUID, import_id: UUID) -> None:
+    """Say that the import runs."""
+    await tx.execute(
+        "update imports set status = 'running', started_at = coalesce(started_at, now())"
+        " where workspace_id = $1 and id = $2 and status = 'queued'",
+        workspace_id,
+        import_id,
+    )
+
+
+async def count(tx: Connection, workspace_id: UUID, import_id: UUID, merged: Merged) -> None:
+    """Add what became of a range of rows."""
+    await tx.execute(
+        _COUNT,
+        workspace_id,
+        import_id,
+        merged.created,
+        merged.updated,
+        merged.unchanged,
+        merged.skipped,
+        merged.rejected,
+    )
+
+
+async def finish(tx: Connection, workspace_id: UUID, import_id: UUID, status: str, error: str | None = None) -> None:
+    """Say how the import ended; the first word stands."""
+    await tx.execute(_FINISH, workspace_id, import_id, status, error)
+
+
+async def last_row(tx: Connection, import_id: UUID) -> int:
+    """The highest staged row; 0 when there is none."""
+    last: int | None = await tx.fetchval("select max(row) from import_stage where import_id = $1", import_id)
+    return last or 0
+
+
+async def clear_stage(tx: Connection, import_id: UUID, to: int) -> None:
+    """Remove staged rows up to `to`."""
+    await tx.execute("delete from import_stage where import_id = $1 and row <= $2", import_id, to)
+
+
+async def rejects(tx: Connection, workspace_id: UUID, import_id: UUID, after: int, limit: int) -> list[asyncpg.Record]:
+    """Rejected rows, in the file's order."""
+    return await tx.fetch(
+        "select row, code, message, cells from import_rejects"
+        " where workspace_id = $1 and import_id = $2 and row > $3 order by row limit $4",
+        workspace_id,
+        import_id,
+        after,
+        limit,
+    )

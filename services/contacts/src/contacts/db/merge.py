@@ -1,0 +1,285 @@
+"""The statements that merge staged rows into contacts, set-based, one range of rows per transaction.
+
+Composed once per import, because each file has its own columns: positions are ours, names are parameters.
+Joins go by index only (`PREPARE_TRANSACTION`): the planner knows nothing of a stage filled a moment ago.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from common.db.pool import Connection
+
+PREPARE_TRANSACTION = """
+set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_seqscan = off;
+set local work_mem = '64MB';
+"""
+
+_FOLD = """
+update import_stage s
+   set code = 'duplicate_in_file', message = 'row ' || d.winner || ' has the same address and comes later'
+  from (select row, last_value(row) over same as winner from import_stage where import_id = $1 and code is null
+        window same as (partition by email_normalised order by row
+                        rows between unbounded preceding and unbounded following)) d
+ where s.import_id = $1 and s.row = d.row and d.winner <> d.row
+"""
+
+_FOLD_EXTERNAL_IDS = """
+update import_stage s
+   set code = 'external_id_taken', message = 'row ' || d.winner || ' has the same external id'
+  from (select row, last_value(row) over same as winner from import_stage
+         where import_id = $1 and code is null and cells[{external_id}] <> ''
+        window same as (partition by cells[{external_id}] order by row
+                        rows between unbounded preceding and unbounded following)) d
+ where s.import_id = $1 and s.row = d.row and d.winner <> d.row
+"""
+
+_TAKEN_EXTERNAL_IDS = """
+update import_stage s set code = 'external_id_taken', message = 'another contact has this external id'
+  from contacts c
+ where s.import_id = $1 and s.row > $2 and s.row <= $3 and s.code is null and s.cells[{external_id}] <> ''
+   and c.workspace_id = $4 and c.external_id = s.cells[{external_id}] and c.email_normalised <> s.email_normalised
+"""
+
+_SOURCE = """
+src as materialized (
+  select s.row, s.contact_id, s.email, s.email_normalised, s.address_hash, s.domain_hash,
+         {first_name} as first_name, {last_name} as last_name, {language} as language, {timezone} as timezone,
+         {country} as country, {external_id} as external_id, {attributes} as attributes
+    from import_stage s
+   where s.import_id = $1 and s.row > $2 and s.row <= $3 and s.code is null)
+"""
+
+_SUPPRESSED = """
+(exists (select from suppressions x where x.workspace_id = $4 and x.scope = 'address' and x.hash = {of}.address_hash
+            and x.active and (x.expires_at is null or x.expires_at > now()))
+ or exists (select from suppressions x where x.workspace_id = $4 and x.scope = 'domain' and x.hash = {of}.domain_hash
+            and x.active and (x.expires_at is null or x.expires_at > now())))
+"""
+
+_LEAD = """
+json_build_object('revision', {revision}, 'contact_id', n.id, 'email', n.email, 'first_name', n.first_name,
+  'last_name', n.last_name, 'language', n.language, 'timezone', n.timezone, 'country', n.country,
+  'external_id', n.external_id, 'attributes', n.attributes, 'tags', n.tags, 'consents', {consents},
+  'tracking', n.tracking, 'created_at', n.created_at)::text
+"""
+
+_OUTBOX = "insert into outbox (lane, topic, type, key, event_id, workspace_id, payload)"
+
+# $1 import, $2 and $3 the range, $4 workspace, $5 attribute names, $6 wanted status, $7 purpose, $8 tracking, $9 tags,
+# $10 lists, $11 source, $12 evidence, $13 wording version, $14 actor
+_CREATE = """
+with {source},
+added as (
+  insert into contacts (workspace_id, id, email, email_normalised, address_hash, domain_hash, first_name, last_name,
+                        language, timezone, country, external_id, attributes, tags, tracking)
+  select $4, contact_id, email, email_normalised, address_hash, domain_hash, first_name, last_name,
+         language, timezone, country, external_id, attributes, $9::text[], coalesce($8::text, 'none')
+    from src
+   where not exists (select from contacts c where c.workspace_id = $4 and c.email_normalised = src.email_normalised)
+     and not exists (select from tombstones t where t.workspace_id = $4 and t.address_hash = src.address_hash)
+  on conflict (workspace_id, email_normalised) do nothing
+  returning *),
+new as materialized (
+  select n.*, ($6::text is not null and ($6::text = 'unsubscribed' or not {suppressed})) as consented from added n),
+current as (
+  insert into consents (workspace_id, contact_id, purpose_id, status)
+  select $4, id, $7::uuid, $6 from new where consented),
+ledger as (
+  insert into consent_records (workspace_id, id, contact_id, purpose_id, status, source, evidence, wording_version,
+                               actor, import_id)
+  select $4, gen_random_uuid(), id, $7::uuid, $6, $11::text, $12::text, $13::integer, $14::text, $1
+    from new where consented),
+membership as (
+  insert into list_members (workspace_id, list_id, contact_id)
+  select $4, list, id from new cross join unnest($10::uuid[]) list on conflict do nothing),
+created as (
+  {outbox}
+  select 2, 'lead.created', 'lead.created.v1', n.id::text, gen_random_uuid(), $4, {lead} from new n),
+blocked as (
+  {outbox}
+  select 2, 'consent.changed', 'consent.changed.v1', n.id::text, gen_random_uuid(), $4,
+         json_build_object('revision', 1, 'contact_id', n.id, 'purpose_id', $7::uuid, 'status', $6::text)::text
+    from new n where consented and $6 <> 'subscribed')
+select count(*) from new
+"""
+
+_LOCK = """
+with {source}
+select count(*) from (
+  select c.id from src join contacts c on c.workspace_id = $4 and c.email_normalised = src.email_normalised
+   where c.id <> src.contact_id order by c.id for update of c) locked
+"""
+
+_UPDATE = """
+with {source},
+old as materialized (
+  select c.*, k.status as consent_now, coalesce(k.revision, 0) as consent_revision, {suppressed} as suppressed,
+         coalesce(src.first_name, c.first_name) as first_name_to, coalesce(src.last_name, c.last_name) as last_name_to,
+         coalesce(src.language, c.language) as language_to, coalesce(src.timezone, c.timezone) as timezone_to,
+         coalesce(src.country, c.country) as country_to, coalesce(src.external_id, c.external_id) as external_id_to,
+         c.attributes || src.attributes as attributes_to,
+         case when c.tags @> $9::text[] then c.tags
+              else (select array_agg(distinct tag) from unnest(c.tags || $9::text[]) tag) end as tags_to,
+         case when $8::text = 'none' then 'none' else c.tracking end as tracking_to
+    from src join contacts c on c.workspace_id = $4 and c.email_normalised = src.email_normalised
+    left join consents k on k.workspace_id = $4 and k.contact_id = c.id and k.purpose_id = $7::uuid
+   where c.id <> src.contact_id),
+judged as materialized (
+  select old.*,
+         (first_name_to, last_name_to, language_to, timezone_to, country_to, external_id_to, attributes_to, tags_to,
+          tracking_to)
+         is distinct from
+         (first_name, last_name, language, timezone, country, external_id, attributes, tags, tracking) as differs,
+         case when $6::text = 'unsubscribed' and coalesce(consent_now, 'none') <> 'unsubscribed' then $6::text
+              when $6::text in ('subscribed', 'pending') and coalesce(consent_now, 'none') = 'none'
+                   and not suppressed then $6::text end as consent_to
+    from old),
+changed as materialized (select * from judged where differs or consent_to is not null),
+written as (
+  update contacts c
+     set first_name = h.first_name_to, last_name = h.last_name_to, language = h.language_to,
+         timezone = h.timezone_to, country = h.country_to, external_id = h.external_id_to,
+         attributes = h.attributes_to, tags = h.tags_to, tracking = h.tracking_to,
+         revision = c.revision + 1, updated_at = now()
+    from changed h where c.workspace_id = $4 and c.id = h.id),
+current as (
+  insert into consents (workspace_id, contact_id, purpose_id, status)
+  select $4, id, $7::uuid, consent_to from changed where consent_to is not null
+  on conflict (workspace_id, contact_id, purpose_id) do update
+     set status = excluded.status, revision = consents.revision + 1, updated_at = now()),
+ledger as (
+  insert into consent_records (workspace_id, id, contact_id, purpose_id, status, source, evidence, wording_version,
+                               actor, import_id)
+  select $4, gen_random_uuid(), id, $7::uuid, consent_to, $11::text, $12::text, $13::integer, $14::text, $1
+    from changed where consent_to is not null),
+membership as (
+  insert into list_members (workspace_id, list_id, contact_id)
+  select $4, list, id from judged cross join unnest($10::uuid[]) list on conflict do nothing),
+told as (
+  {outbox}
+  select 2, 'lead.updated', 'lead.updated.v1', n.id::text, gen_random_uuid(), $4, {lead}
+    from (select h.id, h.email, h.first_name_to as first_name, h.last_name_to as last_name,
+                 h.language_to as language, h.timezone_to as timezone, h.country_to as country,
+                 h.external_id_to as external_id, h.attributes_to as attributes, h.tags_to as tags,
+                 h.tracking_to as tracking, h.created_at, h.revision, h.consent_to, h.consent_now from changed h) n),
+consent as (
+  {outbox}
+  select 2, 'consent.changed', 'consent.changed.v1', n.id::text, gen_random_uuid(), $4,
+         json_build_object('revision', n.consent_revision + 1, 'contact_id', n.id, 'purpose_id', $7::uuid,
+                           'status', n.consent_to)::text
+    from changed n where consent_to is not null)
+select (select count(*) from changed) as updated, (select count(*) from judged) as matched
+"""
+
+_CONSENTS_AFTER = """
+(select coalesce(json_agg(json_build_object('purpose_id', p.purpose_id, 'status', p.status)
+                          order by p.purpose_id), '[]')
+   from (select k.purpose_id, k.status from consents k
+          where k.workspace_id = $4 and k.contact_id = n.id
+            and (n.consent_to is null or k.purpose_id <> $7::uuid)
+         union all select $7::uuid, n.consent_to where n.consent_to is not null) p)
+"""
+
+_SKIP = """
+with {source}
+select count(*) from src join contacts c on c.workspace_id = $4 and c.email_normalised = src.email_normalised
+ where c.id <> src.contact_id
+"""
+
+_REJECT = """
+with rejected as (
+  insert into import_rejects (workspace_id, import_id, row, code, message, cells)
+  select $4, $1, s.row, coalesce(s.code, 'erased'),
+         coalesce(s.message, 'this person asked to be erased; only they can come back'), s.cells
+    from import_stage s
+   where s.import_id = $1 and s.row > $2 and s.row <= $3
+     and (s.code <> 'duplicate_in_file' or s.code is null and not exists (
+            select from contacts c where c.workspace_id = $4 and c.email_normalised = s.email_normalised))
+  returning 1)
+select (select count(*) from rejected) as rejected,
+       (select count(*) from import_stage s where s.import_id = $1 and s.row > $2 and s.row <= $3
+           and s.code = 'duplicate_in_file') as skipped
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What became of one range of rows."""
+
+    created: int
+    updated: int
+    unchanged: int
+    skipped: int
+    rejected: int
+
+
+class Merge:
+    """The statements of one import, and their parameters."""
+
+    def __init__(self, workspace_id: UUID, import_id: UUID, plan: dict[str, Any], consent: list[Any]) -> None:
+        """`consent`: status, purpose, tracking, tags, lists, source, evidence, wording version, actor."""
+        self._ids = (workspace_id, import_id)
+        self._names = [column["name"] for column in plan["attributes"]]
+        self._consent = consent
+        self._external_id = plan["fields"].get("external_id")
+        source = _SOURCE.format(**_expressions(plan))
+        lead_new = _LEAD.format(
+            revision="1",
+            consents="case when n.consented then json_build_array(json_build_object("
+            "'purpose_id', $7::uuid, 'status', $6::text)) else '[]'::json end",
+        )
+        lead_old = _LEAD.format(revision="n.revision + 1", consents=_CONSENTS_AFTER)
+        self._create = _CREATE.format(
+            source=source, outbox=_OUTBOX, suppressed=_SUPPRESSED.format(of="n"), lead=lead_new
+        )
+        self._lock = _LOCK.format(source=source)
+        self._update = _UPDATE.format(
+            source=source, outbox=_OUTBOX, suppressed=_SUPPRESSED.format(of="c"), lead=lead_old
+        )
+        self._skip = _SKIP.format(source=source)
+
+    async def fold(self, tx: Connection) -> None:
+        """Mark all rows of one address but the last; then those of one external id. May be repeated."""
+        await tx.execute(_FOLD, self._ids[1])
+        if self._external_id is not None:
+            await tx.execute(_FOLD_EXTERNAL_IDS.format(external_id=self._external_id + 1), self._ids[1])
+
+    async def merge(self, tx: Connection, after: int, to: int, *, update: bool) -> Merged:
+        """Merge the rows after `after` up to `to`. The caller commits it with the checkpoint."""
+        workspace_id, import_id = self._ids
+        span = (import_id, after, to, workspace_id)
+        if self._external_id is not None:
+            await tx.execute(_TAKEN_EXTERNAL_IDS.format(external_id=self._external_id + 1), *span)
+        arguments = (*span, self._names, *self._consent)
+        created = await tx.fetchval(self._create, *arguments)
+        updated = unchanged = skipped = 0
+        if update:
+            # Locked by a statement of its own: the next one must see what others committed meanwhile.
+            if await tx.fetchval(self._lock, *span, self._names):
+                row = await tx.fetchrow(self._update, *arguments)
+                assert row is not None  # noqa: S101
+                updated, unchanged = row["updated"], row["matched"] - row["updated"]
+        else:
+            skipped = await tx.fetchval(self._skip, *span, self._names)
+        row = await tx.fetchrow(_REJECT, *span)
+        assert row is not None  # noqa: S101
+        return Merged(created, updated, unchanged, skipped + row["skipped"], row["rejected"])
+
+
+def _expressions(plan: dict[str, Any]) -> dict[str, str]:
+    found = {
+        name: f"nullif(s.cells[{plan['fields'][name] + 1}], '')" if name in plan["fields"] else "null::text"
+        for name in ("first_name", "last_name", "language", "timezone", "country", "external_id")
+    }
+    casts = {"number": "{}::numeric", "boolean": "(lower({}) = 'true')"}
+    pairs = [
+        f"($5::text[])[{n}], "
+        + casts.get(column["kind"] or "text", "{}").format(f"nullif(s.cells[{column['index'] + 1}], '')")
+        for n, column in enumerate(plan["attributes"], 1)
+    ]
+    # A function takes at most 100 arguments.
+    groups = [f"jsonb_build_object({', '.join(pairs[i : i + 40])})" for i in range(0, len(pairs), 40)]
+    none = "case when $5::text[] is not null then '{}'::jsonb end"
+    found["attributes"] = f"jsonb_strip_nulls({' || '.join(groups)})" if groups else none
+    return found

@@ -1,0 +1,123 @@
+"""What callers of contacts may be told."""
+
+from common.errors import BadRequest, Conflict, Invalid, NotFound, TooLarge
+
+
+class InvalidAddress(Invalid):
+    """This is not an e-mail address that mail can be sent to."""
+
+    code = "invalid_email"
+
+
+class InvalidField(Invalid):
+    """A field holds a value it cannot have."""
+
+    code = "invalid_field"
+
+
+class UnknownAttribute(Invalid):
+    """There is no attribute of this name."""
+
+    code = "unknown_attribute"
+
+
+class UnknownPurpose(Invalid):
+    """There is no purpose of this key in the workspace."""
+
+    code = "unknown_purpose"
+
+
+class ContactNotFound(NotFound):
+    """There is no such contact in this workspace."""
+
+    code = "contact_not_found"
+
+
+class ContactExists(Conflict):
+    """There is a contact with this address already."""
+
+    code = "contact_exists"
+
+
+class ExternalIdTaken(Conflict):
+    """Another contact has this external id."""
+
+    code = "external_id_taken"
+
+
+class TwoPeople(Conflict):
+    """The address and the external id name two different contacts."""
+
+    code = "two_people"
+
+
+class AttributeNotFound(NotFound):
+    """There is no attribute of this name."""
+
+    code = "attribute_not_found"
+
+
+class AttributeExists(Conflict):
+    """There is an attribute of this name already."""
+
+    code = "attribute_exists"
+
+
+class ListUnknown(NotFound):
+    """There is no such list in this workspace."""
+
+    code = "list_not_found"
+
+
+class ImportNotFound(NotFound):
+    """There is no such import in this workspace."""
+
+    code = "import_not_found"
+
+
+class NotCsv(BadRequest):
+    """The file is not a CSV file."""
+
+    code = "not_csv"
+
+
+class WrongEncoding(BadRequest):
+    """The file's text encoding cannot be read."""
+
+    code = "wrong_encoding"
+
+
+class MissingColumn(Invalid):
+    """The file has no column that the mapping names."""
+
+    code = "missing_column"
+
+
+class InvalidMapping(Invalid):
+    """The mapping of columns to fields is not usable."""
+
+    code = "invalid_mapping"
+
+
+class FileTooLarge(TooLarge):
+    """The file is larger than an import may be."""
+
+    code = "file_too_large"
+
+
+class ImportNotRunning(Conflict):
+    """The import is over; it cannot be cancelled."""
+
+    code = "import_over"
+
+
+class SuppressionNotFound(NotFound):
+    """There is no such suppression in this workspace."""
+
+    code = "suppression_not_found"
+
+
+class PrivacyRequestNotFound(NotFound):
+    """There is no such privacy request in this workspace."""
+
+    code = "privacy_request_not_found"
