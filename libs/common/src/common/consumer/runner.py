@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 
-import asyncpg
 import structlog
 
 from common import event_metrics as metrics
@@ -17,13 +16,11 @@ from common.consumer.decode import Dead, described
 from common.consumer.limit import MEMORY_S, DeadLetterLimit
 from common.consumer.subscription import Consumer
 from common.consumer.tracing import batch_span
-from common.db.pool import TRANSIENT, Connection, Database
+from common.db.faults import passes
+from common.db.pool import Connection, Database
 
 log = structlog.get_logger(__name__)
 
-# A plan that a migration made stale is planned again at the next try.
-AGAIN: tuple[type[BaseException], ...] = (*TRANSIENT, asyncpg.InvalidCachedStatementError)
-NOT_DATA: tuple[type[BaseException], ...] = (*AGAIN, offsets.Fenced)
 POLL_S = 1.0
 REPLAY_EVERY_S = 2.0
 SKIPPED_EVERY_S = 10.0
@@ -61,7 +58,9 @@ class Runner:
                 log.info("consumer_fenced", consumer=self.consumer.name)
                 self._at.clear()
                 await _pause(stop, random.uniform(0, 0.2))  # noqa: S311
-            except AGAIN as error:
+            except Exception as error:
+                if not passes(error):
+                    raise
                 metrics.CONSUMER_RETRIES.labels(self.consumer.name, "transient").inc()
                 self._failures += 1
                 self._at.clear()
@@ -101,7 +100,7 @@ class Runner:
         assigned = await self._reader.assignment()
         for source in self._at.keys() - assigned:
             del self._at[source]
-        if new := assigned - self._at.keys():
+        if new := assigned - (self._at.keys() & self._reader.positions().keys()):
             async with self._db.transaction() as tx:
                 found = await offsets.load(tx, self.consumer.name, new)
             self._at.update(found)
@@ -130,9 +129,11 @@ class Runner:
             after = {source: max(positions.get(source, 0), last + 1) for source, last in _last(polled).items()}
             try:
                 await self._commit(polled, after)
-            except NOT_DATA:
+            except offsets.Fenced:
                 raise
             except Exception as error:
+                if passes(error):
+                    raise
                 log.warning("consumer_batch_failed", consumer=self.consumer.name, error=described(error))
                 metrics.CONSUMER_RETRIES.labels(self.consumer.name, "data").inc()
                 for source in after:
@@ -143,9 +144,11 @@ class Runner:
         after = {source: last + 1 for source, last in _last(polled).items()}
         try:
             await self._commit(polled, after)
-        except NOT_DATA:
+        except offsets.Fenced:
             raise
         except Exception as error:
+            if passes(error):
+                raise
             if len(polled) == 1:
                 await self._bury(Dead(polled[0], described(error)), after)
                 return
@@ -223,12 +226,13 @@ class Runner:
 
     async def _try(self, tx: Connection, decoded: Decoded) -> str | None:
         """Handle within a savepoint; the error in one line, if it fails again."""
+        await tx.execute("savepoint replay")
         try:
-            async with tx.transaction():
-                await self.batches.apply(tx, decoded)
-        except AGAIN:
-            raise
+            await self.batches.apply(tx, decoded)
         except Exception as error:
+            if passes(error):
+                raise
+            await tx.execute("rollback to savepoint replay")
             return described(error)
         return None
 

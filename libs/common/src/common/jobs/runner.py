@@ -12,6 +12,7 @@ from opentelemetry import trace
 from structlog.contextvars import bound_contextvars
 
 from common import event_metrics as metrics
+from common.db.faults import passes
 from common.db.pool import TRANSIENT, Database
 from common.ids import new_id
 from common.jobs import lease
@@ -78,10 +79,11 @@ async def _attempt(db: Database, kind: JobKind, row: Any, stop: asyncio.Event) -
         ended = await _supervised(kind.run, context, kind.name, stop)
     except LeaseLost:
         log.info("job_lease_lost", job=kind.name, job_id=str(context.job_id))
-    except TRANSIENT as error:
-        log.warning("job_retries", job=kind.name, job_id=str(context.job_id), error=str(error))
-        await lease.again(db, context, _backoff(kind, context.attempt), counts=False, error=str(error))
     except Exception as error:
+        if passes(error):
+            log.warning("job_retries", job=kind.name, job_id=str(context.job_id), error=str(error))
+            await lease.again(db, context, _backoff(kind, context.attempt), counts=False, error=str(error))
+            return
         log.exception("job_attempt_failed", job=kind.name, job_id=str(context.job_id), attempt=context.attempt)
         told = f"{type(error).__name__}: {error}"
         if context.attempt >= kind.max_attempts:
@@ -159,7 +161,7 @@ async def _repeat(db: Database, periodic: Periodic, stop: asyncio.Event) -> None
                 except LeaseLost:
                     continue
                 except Exception as failure:
-                    if isinstance(failure, TRANSIENT):
+                    if passes(failure):
                         log.warning("periodic_failed", periodic=periodic.name, error=str(failure))
                     else:
                         log.exception("periodic_failed", periodic=periodic.name)
