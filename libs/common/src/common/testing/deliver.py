@@ -37,9 +37,13 @@ async def deliver(db: Database, consumer: Consumer, events: Sequence[Outgoing]) 
     Errors of handlers are raised, and an event the consumer cannot read is an error. Events of topics it does
     not subscribe to are left out, as the bus would.
     """
+    return await deliver_records(db, consumer, [as_record(event) for event in events])
+
+
+async def deliver_records(db: Database, consumer: Consumer, records: Sequence[Record]) -> int:
+    """The same, for events whose JSON is not what today's contracts would write."""
     batches = Batches(consumer)
     subscribed = {BY_CONTRACT[one.contract].name for one in consumer.subscriptions}
-    records = [as_record(event) for event in events]
     polled = [Polled(record, "test", n) for n, record in enumerate(records) if record.topic in subscribed]
     decoded = batches.decode(polled)
     if decoded.dead:
