@@ -16,7 +16,7 @@ from common.web.tokens import TokenVerifier
 from tests.fixtures.access import TestKeys
 from tests.fixtures.databases import ServiceDatabase
 from tests.fixtures.http import HttpClient
-from tests.integration.campaigns.scene import ACCESS, application, draft, problem, workspace
+from tests.integration.campaigns.scene import ACCESS, ADDRESS, application, draft, problem, workspace
 
 
 def bearer(token: str) -> dict[str, str]:
