@@ -123,7 +123,7 @@ def prepare(area: Path, *, durable: bool = True, settings: dict[str, str] | None
     if user is not None:
         for path in (area, area / "run", area / "password"):
             os.chown(path, user.pw_uid, user.pw_gid)
-    loopback = len(str(area / "run" / ".s.PGSQL.65535")) > 100  # the longest socket address is 107 bytes
+    loopback = _is_loopback(area)
     port = _port(area / "port", loopback=loopback)
     server = Embedded(binaries, area, port, loopback, password)
     if (server.data / "PG_VERSION").exists():
@@ -139,6 +139,16 @@ def prepare(area: Path, *, durable: bool = True, settings: dict[str, str] | None
     return server
 
 
+def url_in(area: Path) -> str | None:
+    """The administrator's URL of the server prepared in `area`, or None when there is none."""
+    area = _place(area)
+    if not (area / "data" / "PG_VERSION").exists():
+        return None
+    loopback = _is_loopback(area)
+    port = _port(area / "port", loopback=loopback)
+    return Embedded(Binaries(area, bundled=False), area, port, loopback, _password(area / "password")).url
+
+
 def remove(server: Embedded) -> None:
     """Stop it and delete everything it has."""
     server.stop("immediate")
@@ -151,6 +161,10 @@ def _place(area: Path) -> Path:
     if reachable(existing / "x" if existing != area else area, account()):
         return area
     return Path("/var/lib/barid") / hashlib.sha256(str(area).encode()).hexdigest()[:16]
+
+
+def _is_loopback(area: Path) -> bool:
+    return len(str(area / "run" / ".s.PGSQL.65535")) > 100  # the longest socket address is 107 bytes
 
 
 def _initdb(server: Embedded, major: int) -> None:

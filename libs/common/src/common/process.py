@@ -14,7 +14,7 @@ import structlog
 import uvloop
 
 from common.db.migrate import upgrade
-from common.errors import BaridError, Misconfigured
+from common.errors import Misconfigured
 from common.logging import set_up_logging
 from common.settings import ServiceSettings, load
 from common.telemetry import set_up_tracing
@@ -62,28 +62,19 @@ def dispatch(
         fail(f"{service} {name}: {error.message}", MISCONFIGURED)
     except (*_UNREACHABLE, _UNKNOWN_DATABASE) as error:
         fail(f"{service} {name}: the database cannot be used: {brief(error)}", FAILED)
-    except (BaridError, ExceptionGroup) as error:
-        told = _told(error)
-        if told is None:
-            raise
-        fail(f"{service} {name}: {told.message}" + (f" ({told.mend})" if told.mend else ""), FAILED)
     sys.exit(0)
 
 
-def _told(error: Exception) -> BaridError | None:
-    """The error that says for itself what is wrong, also from within task groups; None beside any other error."""
-    if isinstance(error, ExceptionGroup):
-        first, *others = error.exceptions
-        return _told(first) if not others else None
-    return error if isinstance(error, BaridError) else None
-
-
-def run_process(main: Callable[[asyncio.Event], Awaitable[None]], grace_s: float = GRACE_S) -> None:
+def run_process(
+    main: Callable[[asyncio.Event], Awaitable[None]],
+    grace_s: float = GRACE_S,
+    loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
+) -> None:
     """Run until it returns. SIGTERM and SIGINT set the event; then it has `grace_s` to drain.
 
     A second signal ends the draining. Raises what `main` raises, and SystemExit when it did not drain in time.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(_until_stopped(main, grace_s))
 
 

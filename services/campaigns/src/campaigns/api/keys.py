@@ -3,9 +3,8 @@
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Request
-
 from campaigns.errors import SigningUnavailable
+from fastapi import APIRouter, Request
 
 router = APIRouter(tags=["tokens"])
 

@@ -4,9 +4,8 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-from common.db.pool import Connection
-
 from campaigns.db.returning import returning
+from common.db.pool import Connection
 
 _INSERT = """
 insert into members (workspace_id, id, email, name, role) values ($1, $2, $3, $4, $5)

@@ -3,9 +3,8 @@
 from uuid import UUID
 
 import asyncpg
-from common.db.pool import Connection
-
 from campaigns.db.returning import returning
+from common.db.pool import Connection
 
 _INSERT = """
 insert into purposes (workspace_id, id, key, wording) values ($1, $2, $3, $4)

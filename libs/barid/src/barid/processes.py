@@ -1,0 +1,102 @@
+"""What runs in each process of the one-machine stack, put together from the services' own processes."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from typing import Any
+
+import structlog
+from common.errors import Misconfigured
+from common.settings import load
+from common.web.server import serve
+
+from barid.gateway import Gateway
+from barid.provision import SERVICES
+from barid.proxy import Proxy
+from barid.settings import stack_settings
+
+Run = Callable[[asyncio.Event], Awaitable[None]]
+
+log = structlog.get_logger("barid.processes")
+
+
+async def gateway(stop: asyncio.Event) -> None:
+    """The APIs of the four services behind one address."""
+    stack = stack_settings()
+    apps = {service: _module(service, "main").create_app(_settings(service)) for service in SERVICES}
+    tracker = _settings("delivery")
+    proxy = Proxy(f"http://{tracker.tracker_host}:{tracker.tracker_port}")
+    application = Gateway(apps, proxy, stack.url)
+    async with application.lifespan():
+        await serve(application, stack.host, stack.port, stop, setting="BARID_PORT")
+
+
+async def everything(stop: asyncio.Event) -> None:
+    """Workers, relays and jobs of the four services."""
+    await together(
+        stop, {f"{service} {part}": _run(service, part) for service in SERVICES for part in ("worker", "relay", "jobs")}
+    )
+
+
+async def mailer(stop: asyncio.Event) -> None:
+    """The mailer, and the tracker that answers the links of its mails."""
+    await together(stop, {f"delivery {part}": _run("delivery", part) for part in ("mailer", "tracker")})
+
+
+async def sink(stop: asyncio.Event) -> None:
+    """A local SMTP server with a mailbox."""
+    from barid.sink import ports, run
+
+    await run(stack_settings().area, *ports(), stop)
+
+
+PROCESSES: dict[str, Run] = {"gateway": gateway, "all": everything, "mailer": mailer, "sink": sink}
+
+
+async def together(stop: asyncio.Event, runs: dict[str, Run]) -> None:
+    """Run them until told to stop. When one ends or fails, the others drain, and its failure is raised."""
+    ended = asyncio.Event()
+    tasks = {asyncio.ensure_future(run(ended)): name for name, run in runs.items()}
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+    ended.set()
+    failed = [task for task in tasks if task.done()]
+    for task in failed:
+        log.error("a part ended by itself; the others drain", part=tasks[task], error=repr(task.exception()))
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    stopping.cancel()
+    errors = [result for result in results if isinstance(result, BaseException)]
+    for error in errors:
+        if isinstance(error, Misconfigured):
+            raise error
+    if errors:
+        raise errors[0]
+    if failed and not stop.is_set():
+        raise RuntimeError(f"{tasks[failed[0]]} ended by itself")
+
+
+async def watch_parent(stop: asyncio.Event, parent: int) -> None:
+    """Set `stop` when the supervisor is gone: nobody would start or stop this process any more."""
+    while not stop.is_set():
+        if os.getppid() != parent:
+            log.error("the supervisor is gone; ending")
+            stop.set()
+        await asyncio.sleep(1)
+
+
+def _run(service: str, part: str) -> Run:
+    module = _module(service, part)
+
+    async def run(stop: asyncio.Event) -> None:
+        await module.run(_settings(service), stop)
+
+    return run
+
+
+def _settings(service: str) -> Any:
+    return load(_module(service, "settings").Settings)
+
+
+def _module(service: str, name: str) -> Any:
+    return import_module(f"{service}.{name}")

@@ -1,1 +1,0 @@
-"""Delivery's SQL, by noun."""

@@ -1,1 +1,0 @@
-"""Delivery's rules, pure."""

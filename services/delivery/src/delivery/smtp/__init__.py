@@ -1,1 +1,0 @@
-"""The SMTP side: one dialogue at a time per connection, with its phase always known."""

@@ -1,1 +1,0 @@
-"""What delivery does, by verb."""
