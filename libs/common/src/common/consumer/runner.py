@@ -13,7 +13,7 @@ from common.bus.port import Polled, Reader
 from common.consumer import dead_letters, offsets
 from common.consumer.batch import Applied, Batches, Decoded
 from common.consumer.decode import Dead, described
-from common.consumer.limit import MEMORY_S, DeadLetterLimit
+from common.consumer.limit import MEMORY_S, DeadLetterLimit, TooManyDeadLetters
 from common.consumer.subscription import Consumer
 from common.consumer.tracing import batch_span
 from common.db.faults import passes
@@ -129,7 +129,7 @@ class Runner:
             after = {source: max(positions.get(source, 0), last + 1) for source, last in _last(polled).items()}
             try:
                 await self._commit(polled, after)
-            except offsets.Fenced:
+            except (offsets.Fenced, TooManyDeadLetters):
                 raise
             except Exception as error:
                 if passes(error):
@@ -144,7 +144,7 @@ class Runner:
         after = {source: last + 1 for source, last in _last(polled).items()}
         try:
             await self._commit(polled, after)
-        except offsets.Fenced:
+        except (offsets.Fenced, TooManyDeadLetters):
             raise
         except Exception as error:
             if passes(error):
