@@ -27,7 +27,7 @@ HTML = '<html><body><p>Hello {{ first_name }}</p><a href="{{ unsubscribe_url }}"
 def application(
     service_env: Callable[..., dict[str, str]], database: ServiceDatabase, keys: TestKeys, **extra: str
 ) -> FastAPI:
-    service_env("campaigns", database, BARID_TOKEN_SIGNING_KEY=keys.private, **extra)
+    service_env("campaigns", database, **{"BARID_TOKEN_SIGNING_KEY": keys.private, **extra})
     return create_app(Settings())
 
 

@@ -1,29 +1,15 @@
 """The start of a campaign, and what it is refused for."""
 
-from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
 import httpx
 import pytest
-import pytest_asyncio
 from common.ids import new_id, purpose_id
 from common.testing.deliver import outbox_events
 
 from tests.fixtures.access import TestKeys
 from tests.fixtures.databases import ServiceDatabase
-from tests.fixtures.http import HttpClient
-from tests.integration.campaigns.scene import ADDRESS, HTML, application, draft, problem, segment, workspace
-
-Env = Callable[..., dict[str, str]]
-
-
-@pytest_asyncio.fixture
-async def client(
-    campaigns_db: ServiceDatabase, keys: TestKeys, workspace_id: UUID, service_env: Env, http_client: HttpClient
-) -> AsyncIterator[httpx.AsyncClient]:
-    made = await workspace(campaigns_db.worker, keys, workspace_id)
-    async with http_client(application(service_env, campaigns_db, keys), made.token) as connected:
-        yield connected
+from tests.integration.campaigns.scene import ADDRESS, HTML, draft, problem, segment
 
 
 async def test_start_when_complete_then_started_and_running_are_told_in_one_go(
@@ -116,7 +102,7 @@ async def test_start_without_unsubscribe_link_then_422_names_the_variant(
 
 
 async def test_start_when_segment_was_deleted_then_404(
-    client: httpx.AsyncClient, campaigns_db: ServiceDatabase, workspace_id: UUID, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, campaigns_db: ServiceDatabase, workspace_id: UUID, impatient: None
 ) -> None:
     from campaigns.db import projections
 

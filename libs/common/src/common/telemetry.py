@@ -6,11 +6,11 @@ documents and events carry.
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from opentelemetry import trace
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
 SAMPLE_RATIO = 0.01
 
@@ -49,11 +49,12 @@ def span(
     parent: str | None = None,
     kind: SpanKind = SpanKind.INTERNAL,
     attributes: Mapping[str, str | int] | None = None,
+    links: Sequence[Link] = (),
 ) -> Iterator[Span]:
     """A span that is current inside the block; there is a valid trace id even without any tracing set up."""
     remote = parse_traceparent(parent)
     context = trace.set_span_in_context(NonRecordingSpan(remote)) if remote else None
-    started = _tracer.start_span(name, context=context, kind=kind, attributes=attributes)
+    started = _tracer.start_span(name, context=context, kind=kind, attributes=attributes, links=links)
     if not started.get_span_context().is_valid or (remote and started.get_span_context() == remote):
         trace_id = remote.trace_id if remote else secrets.randbits(128) or 1
         flags = remote.trace_flags if remote else TraceFlags(0)

@@ -344,6 +344,7 @@ create table campaigns (
   eligible integer,
   excluded jsonb not null default '{}',
   batches integer not null default 0,
+  published integer not null default 0,
   frozen_at timestamptz,
   closed_at timestamptz,
   completed_at timestamptz,

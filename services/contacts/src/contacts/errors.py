@@ -1,6 +1,8 @@
 """What callers of contacts may be told."""
 
-from common.errors import BadRequest, Conflict, Invalid, NotFound, TooLarge
+from typing import Any
+
+from common.errors import BadRequest, Conflict, Invalid, NotFound, TooLarge, Unavailable
 
 
 class InvalidAddress(Invalid):
@@ -121,3 +123,37 @@ class PrivacyRequestNotFound(NotFound):
     """There is no such privacy request in this workspace."""
 
     code = "privacy_request_not_found"
+
+
+class InvalidRule(Invalid):
+    """The rule of the segment is not acceptable."""
+
+    code = "invalid_rule"
+
+    def __init__(self, message: str, *, mend: str, pointer: str, **params: Any) -> None:
+        super().__init__(message, mend=mend, pointer=pointer, **params)
+        self.errors = [{"where": pointer, "code": self.code, "detail": message}]
+
+
+class SegmentUnknown(NotFound):
+    """There is no such segment in this workspace."""
+
+    code = "segment_not_found"
+
+
+class PreviewTooSlow(Unavailable):
+    """Counting this rule takes longer than a preview may."""
+
+    code = "preview_too_slow"
+
+
+class ListInUse(Conflict):
+    """A segment's rule names this list."""
+
+    code = "list_in_use"
+
+
+class AudienceUnknown(NotFound):
+    """There is no audience of such a campaign in this workspace."""
+
+    code = "audience_not_found"

@@ -3,15 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanKind
 from structlog.contextvars import bound_contextvars
 
 from common.bus.port import Polled
-from common.telemetry import parse_traceparent
+from common.telemetry import parse_traceparent, span
 
 MOST_LINKS = 32
-_tracer = trace.get_tracer("barid.consumer")
 
 
 @contextmanager
@@ -20,22 +18,25 @@ def batch_span(consumer: str, polled: Sequence[Polled]) -> Iterator[Span]:
 
     A batch of one event continues that event's trace; a larger one begins its own, with links.
     """
-    contexts = [context for one in polled if (context := parse_traceparent(one.record.traceparent))]
-    parent = contexts[0] if len(polled) == 1 and contexts else None
-    sampled = list({context.trace_id: context for context in contexts if context.trace_flags.sampled}.values())
+    alone = polled[0].record.traceparent if len(polled) == 1 else None
+    links: dict[int, Link] = {}
+    for one in polled if alone is None else ():
+        context = parse_traceparent(one.record.traceparent)
+        if context and context.trace_flags.sampled and len(links) < MOST_LINKS:
+            links.setdefault(context.trace_id, Link(context))
     with (
         bound_contextvars(consumer=consumer),
-        _tracer.start_as_current_span(
+        span(
             f"process {consumer}",
-            context=trace.set_span_in_context(trace.NonRecordingSpan(parent)) if parent else None,
+            parent=alone,
             kind=SpanKind.CONSUMER,
-            links=[] if parent else [Link(context) for context in sampled[:MOST_LINKS]],
+            links=list(links.values()),
             attributes={
                 "barid.service": consumer.partition(".")[0],
                 "messaging.operation.type": "process",
                 "messaging.consumer.group.name": consumer,
                 "messaging.batch.message_count": len(polled),
             },
-        ) as span,
+        ) as opened,
     ):
-        yield span
+        yield opened

@@ -3,6 +3,12 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+from common.errors import PreconditionFailed
+from common.web.etags import IfMatch, require_match, set_etag
+from common.web.problems import problems
+from common.web.route import Caller, Tx, allow, service_router
+from fastapi import Response
+
 from campaigns.api.campaign_schemas import CampaignOut, Schedule, campaign_out
 from campaigns.api.schemas import Strict
 from campaigns.errors import (
@@ -18,11 +24,6 @@ from campaigns.errors import (
     SenderNotFound,
 )
 from campaigns.use_cases import campaigns, commands, starting
-from common.errors import PreconditionFailed
-from common.web.etags import IfMatch, require_match, set_etag
-from common.web.problems import problems
-from common.web.route import Caller, Tx, allow, service_router
-from fastapi import Response
 
 router = service_router("/campaigns", "campaigns")
 

@@ -5,15 +5,16 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import asyncpg
+from common.contracts.campaigns import UncertainPolicy
+from common.web.etags import merge_patch
+from pydantic import AwareDatetime, Field, ValidationError
+
 from campaigns.api.schemas import Out, Strict
 from campaigns.db.lives import from_row
 from campaigns.domain.drafts import Audience, Draft, Ids, Mail, Tracking, Variants, before_patch
 from campaigns.domain.lifecycle import Outcome, Status, balance
 from campaigns.domain.text import Name
 from campaigns.errors import InvalidDraft
-from common.contracts.campaigns import UncertainPolicy
-from common.web.etags import merge_patch
-from pydantic import AwareDatetime, Field, ValidationError
 
 Email = Annotated[str, Field(min_length=3, max_length=320)]
 

@@ -2,6 +2,14 @@
 
 from uuid import UUID
 
+from common.errors import PreconditionFailed
+from common.web.etags import IfMatch, require_match, set_etag
+from common.web.filters import Field, Filters, Grammar, Sort
+from common.web.pages import Page, Paging, page
+from common.web.problems import problems
+from common.web.route import Caller, Tx, allow, service_router
+from fastapi import Request, Response
+
 from campaigns.api.campaign_schemas import (
     BalanceOut,
     CampaignCreate,
@@ -31,13 +39,6 @@ from campaigns.errors import (
     UnknownVariant,
 )
 from campaigns.use_cases import campaigns, reading
-from common.errors import PreconditionFailed
-from common.web.etags import IfMatch, require_match, set_etag
-from common.web.filters import Field, Filters, Grammar, Sort
-from common.web.pages import Page, Paging, page
-from common.web.problems import problems
-from common.web.route import Caller, Tx, allow, service_router
-from fastapi import Request, Response
 
 router = service_router("/campaigns", "campaigns")
 

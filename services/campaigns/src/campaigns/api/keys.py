@@ -3,8 +3,9 @@
 from typing import Any
 
 import orjson
-from campaigns.errors import SigningUnavailable
 from fastapi import APIRouter, Request
+
+from campaigns.errors import SigningUnavailable
 
 router = APIRouter(tags=["tokens"])
 

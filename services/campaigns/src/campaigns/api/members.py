@@ -2,16 +2,17 @@
 
 from uuid import UUID
 
-from campaigns.api.schemas import MemberCreate, MemberOut, MemberUpdate
-from campaigns.db import members
-from campaigns.errors import BeyondOwnRights, InvalidEmail, LastOwner, MemberExists, MemberNotFound
-from campaigns.use_cases import access
 from common.errors import PreconditionFailed
 from common.web.etags import IfMatch, require_match, set_etag
 from common.web.pages import Page, Paging, page
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Response
+
+from campaigns.api.schemas import MemberCreate, MemberOut, MemberUpdate
+from campaigns.db import members
+from campaigns.errors import BeyondOwnRights, InvalidEmail, LastOwner, MemberExists, MemberNotFound
+from campaigns.use_cases import access
 
 router = service_router("/members", "members")
 

@@ -2,14 +2,15 @@
 
 from uuid import UUID
 
-from campaigns.api.schemas import PurposeCreate, PurposeOut, PurposeUpdate
-from campaigns.db import purposes
-from campaigns.errors import PurposeExists, PurposeNotFound
-from campaigns.use_cases import workspaces
 from common.web.etags import merge_patch
 from common.web.pages import Page
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
+
+from campaigns.api.schemas import PurposeCreate, PurposeOut, PurposeUpdate
+from campaigns.db import purposes
+from campaigns.errors import PurposeExists, PurposeNotFound
+from campaigns.use_cases import workspaces
 
 router = service_router("/purposes", "purposes")
 

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from campaigns.domain.text import LanguageTag, Name
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from campaigns.domain.text import LanguageTag, Name
 
 Role = Literal["owner", "manager", "editor", "approver", "contributor", "viewer"]
 Email = Annotated[str, StringConstraints(min_length=3, max_length=320)]

@@ -2,16 +2,17 @@
 
 from uuid import UUID
 
-from campaigns.api.schemas import SenderCreate, SenderOut, SenderUpdate
-from campaigns.db import senders as rows
-from campaigns.errors import InvalidEmail, SenderInUse, SenderNotFound
-from campaigns.use_cases import senders
 from common.errors import PreconditionFailed
 from common.web.etags import IfMatch, require_match, set_etag
 from common.web.pages import Page, Paging, page
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Response
+
+from campaigns.api.schemas import SenderCreate, SenderOut, SenderUpdate
+from campaigns.db import senders as rows
+from campaigns.errors import InvalidEmail, SenderInUse, SenderNotFound
+from campaigns.use_cases import senders
 
 router = service_router("/senders", "senders")
 

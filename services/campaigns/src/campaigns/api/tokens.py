@@ -2,16 +2,17 @@
 
 from uuid import UUID
 
-from campaigns.api.keys import signing_key
-from campaigns.api.schemas import TokenCreate, TokenCreated, TokenOut
-from campaigns.db import members
-from campaigns.errors import BeyondOwnRights, MemberNotFound, SigningUnavailable, TokenNotFound
-from campaigns.use_cases import access
 from common.web.pages import Page, Paging, page
 from common.web.problems import problems
 from common.web.roles import scopes_of
 from common.web.route import Caller, Db, Tx, allow, own_transaction, service_router
 from fastapi import Request
+
+from campaigns.api.keys import signing_key
+from campaigns.api.schemas import TokenCreate, TokenCreated, TokenOut
+from campaigns.db import members
+from campaigns.errors import BeyondOwnRights, MemberNotFound, SigningUnavailable, TokenNotFound
+from campaigns.use_cases import access
 
 router = service_router("/tokens", "tokens")
 

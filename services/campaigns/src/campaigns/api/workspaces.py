@@ -3,11 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from campaigns.api.keys import signing_key
-from campaigns.api.schemas import WorkspaceCreate, WorkspaceCreated, WorkspaceOut, WorkspaceUpdate
-from campaigns.db import members
-from campaigns.errors import InvalidEmail, SigningUnavailable, WorkspaceNotFound
-from campaigns.use_cases import access, workspaces
 from common.errors import PreconditionFailed
 from common.ids import new_id
 from common.web.etags import IfMatch, require_match, set_etag
@@ -15,6 +10,12 @@ from common.web.pages import Page
 from common.web.problems import problems
 from common.web.route import Caller, Db, Tx, allow, own_transaction, service_router
 from fastapi import Request, Response
+
+from campaigns.api.keys import signing_key
+from campaigns.api.schemas import WorkspaceCreate, WorkspaceCreated, WorkspaceOut, WorkspaceUpdate
+from campaigns.db import members
+from campaigns.errors import InvalidEmail, SigningUnavailable, WorkspaceNotFound
+from campaigns.use_cases import access, workspaces
 
 router = service_router("/workspaces", "workspaces")
 

@@ -3,6 +3,11 @@
 from collections.abc import Sequence
 from functools import partial
 
+from common.contracts.audiences import AudienceClosedV1, AudienceRejectedV1
+from common.contracts.delivery import DeliveryHeldV1, DeliveryProgressedV1
+from common.contracts.envelope import Received
+from common.db.pool import Connection
+
 from campaigns.domain.lifecycle import (
     Hold,
     Life,
@@ -15,10 +20,6 @@ from campaigns.domain.lifecycle import (
     with_totals,
 )
 from campaigns.use_cases import facts
-from common.contracts.audiences import AudienceClosedV1, AudienceRejectedV1
-from common.contracts.delivery import DeliveryHeldV1, DeliveryProgressedV1
-from common.contracts.envelope import Received
-from common.db.pool import Connection
 
 
 async def keep_totals(tx: Connection, batch: Sequence[Received[AudienceClosedV1]]) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from campaigns import events
-from campaigns.db import projections
 from common.contracts.envelope import Received
 from common.contracts.leads import LeadData, LeadErasedV1, ListChangedV1, SegmentChangedV1
 from common.db.pool import Connection
+
+from campaigns import events
+from campaigns.db import projections
 
 CONSUMER = "campaigns.main"
 

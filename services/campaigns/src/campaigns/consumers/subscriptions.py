@@ -1,11 +1,12 @@
 """What campaigns consumes."""
 
-from campaigns.consumers import campaign_facts, contacts
 from common.consumer.subscription import Consumer, Subscription
 from common.contracts.audiences import AudienceClosedV1, AudienceRejectedV1
 from common.contracts.delivery import DeliveryHeldV1, DeliveryProgressedV1
 from common.contracts.leads import LeadCreatedV1, LeadErasedV1, LeadUpdatedV1, ListChangedV1, SegmentChangedV1
 from common.web.access import access_consumer
+
+from campaigns.consumers import campaign_facts, contacts
 
 
 def consumers() -> tuple[Consumer, ...]:

@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from campaigns.domain.lifecycle import FINISHED, Hold, Life, Progress, Rejection, Totals, status
 from common.db.pool import Connection
+
+from campaigns.domain.lifecycle import FINISHED, Hold, Life, Progress, Rejection, Totals, status
 
 _LOCK = """
 select c.workspace_id, c.id, c.wish, c.state_revision, c.running_revision, c.totals, c.progress, c.closing, c.hold,

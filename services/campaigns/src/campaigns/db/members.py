@@ -4,8 +4,9 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-from campaigns.db.returning import returning
 from common.db.pool import Connection
+
+from campaigns.db.returning import returning
 
 _INSERT = """
 insert into members (workspace_id, id, email, name, role) values ($1, $2, $3, $4, $5)

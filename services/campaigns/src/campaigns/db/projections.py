@@ -50,7 +50,7 @@ on conflict (name) do update set alive_at = excluded.alive_at
 """
 _LAG = """
 select case
-  when alive_at is null or alive_at < now() - $2 * interval '1 second' then $2
+  when alive_at < now() - $2 * interval '1 second' then $2
   when handled_at > now() - $2 * interval '1 second' then extract(epoch from handled_at - event_at)
   else 0 end::float8
 from projection_progress where name = $1
@@ -99,6 +99,6 @@ async def alive(tx: Connection, name: str) -> None:
 
 
 async def lag_s(tx: Connection, name: str, stale_s: float) -> float:
-    """How far the consumer is behind; `stale_s` if it has given no sign of life for that long, or never."""
+    """How far the consumer is behind; `stale_s` if it has given no sign of life for that long."""
     lag = await tx.fetchval(_LAG, name, stale_s)
-    return stale_s if lag is None else float(lag)
+    return float(lag or 0)

@@ -3,8 +3,9 @@
 from uuid import UUID
 
 import asyncpg
-from campaigns.db.returning import returning
 from common.db.pool import Connection
+
+from campaigns.db.returning import returning
 
 _INSERT = """
 insert into purposes (workspace_id, id, key, wording) values ($1, $2, $3, $4)

@@ -3,8 +3,9 @@
 from uuid import UUID
 
 import asyncpg
-from campaigns.db.returning import returning
 from common.db.pool import Connection
+
+from campaigns.db.returning import returning
 
 _INSERT = """
 insert into senders (workspace_id, id, name, email, reply_to) values ($1, $2, $3, $4, $5) returning *

@@ -4,8 +4,9 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from campaigns.db.returning import returning
 from common.db.pool import Connection
+
+from campaigns.db.returning import returning
 
 COLUMNS = ["name", "postal_address", "tracking_mode", "languages", "time_zone", "weekend"]
 

@@ -1,8 +1,9 @@
 """What an address must be to stand in a mail's header."""
 
-from campaigns.errors import InvalidEmail
 from common.contracts.addresses import InvalidAddress, normalise_address
 from email_validator import EmailNotValidError, validate_email
+
+from campaigns.errors import InvalidEmail
 
 
 def valid_address(address: str, field: str) -> str:

@@ -3,10 +3,11 @@
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from campaigns.domain.text import HeaderText, LanguageTag, Name
 from common.contracts.base import Direction
 from common.contracts.campaigns import UncertainPolicy
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from campaigns.domain.text import HeaderText, LanguageTag, Name
 
 MAX_BODY = 256 * 1024
 MAX_SOURCES = 100

@@ -5,14 +5,15 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
-from campaigns import events
-from campaigns.db import members
-from campaigns.domain.addresses import valid_address
-from campaigns.errors import BeyondOwnRights, LastOwner, MemberExists, MemberNotFound, TokenNotFound
 from common.db.pool import Connection
 from common.ids import new_id
 from common.web.roles import scopes_of
 from common.web.tokens import sign
+
+from campaigns import events
+from campaigns.db import members
+from campaigns.domain.addresses import valid_address
+from campaigns.errors import BeyondOwnRights, LastOwner, MemberExists, MemberNotFound, TokenNotFound
 
 
 async def add_member(tx: Connection, workspace_id: UUID, email: str, name: str, role: str) -> asyncpg.Record:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from common.db.pool import Database
+from common.ids import derived_id
+
 from campaigns.db import members
 from campaigns.errors import WorkspaceNotFound
 from campaigns.use_cases import access, workspaces
-from common.db.pool import Database
-from common.ids import derived_id
 
 _WORKSPACES = UUID("0d3f6a37-6c0e-5a8e-8a5d-53e4c1f0a7b2")
 DEFAULT_TTL_S = 365 * 24 * 3600

@@ -4,12 +4,13 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from common.db.pool import Connection
+from common.ids import new_id
+
 from campaigns.db import campaigns, purposes
 from campaigns.domain.drafts import Draft
 from campaigns.errors import AlreadyStarted, CampaignNotFound, NotEditable, PurposeNotFound
 from campaigns.use_cases import content, projections, senders
-from common.db.pool import Connection
-from common.ids import new_id
 
 EDITABLE = frozenset({"draft", "failed", "cancelled"})
 

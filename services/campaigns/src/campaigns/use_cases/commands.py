@@ -1,13 +1,14 @@
 """Pause, resume, cancel: each is the next revision of a state that delivery obeys."""
 
 import asyncpg
+from common.db.pool import Connection
+
 from campaigns import events
 from campaigns.db import campaigns as rows
 from campaigns.db import lives
 from campaigns.domain.lifecycle import Life, Wish, status, wished
 from campaigns.errors import CampaignFinished, NotRunning
 from campaigns.use_cases import campaigns
-from common.db.pool import Connection
 
 
 async def pause(tx: Connection, row: asyncpg.Record) -> asyncpg.Record:

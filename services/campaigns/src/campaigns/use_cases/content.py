@@ -3,11 +3,12 @@
 import asyncio
 
 import asyncpg
-from campaigns.domain.drafts import Draft, Variant
-from campaigns.errors import CampaignIncomplete, InvalidContent
 from content.compile import compile_mail
 from content.errors import ContentError
 from content.model import CompiledMail, Footer, MailSource, Tracking
+
+from campaigns.domain.drafts import Draft, Variant
+from campaigns.errors import CampaignIncomplete, InvalidContent
 
 # What only a start insists on.
 _FOOTER_CODES = frozenset({"unsubscribe_missing", "postal_address_missing"})

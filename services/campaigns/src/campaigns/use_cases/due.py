@@ -1,10 +1,11 @@
 """Scheduled campaigns whose time has come."""
 
 import structlog
-from campaigns.db import campaigns as rows
-from campaigns.use_cases import campaigns, starting
 from common.db.pool import Database
 from common.errors import BaridError, Unavailable
+
+from campaigns.db import campaigns as rows
+from campaigns.use_cases import campaigns, starting
 
 _log = structlog.get_logger("barid.campaigns")
 TOO_LATE = "too_late"

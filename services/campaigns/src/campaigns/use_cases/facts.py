@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
+from common.db.pool import Connection
+
 from campaigns import events
 from campaigns.db import lives
 from campaigns.domain.lifecycle import Life, settled
-from common.db.pool import Connection
 
 Change = Callable[[Life], Life]
 

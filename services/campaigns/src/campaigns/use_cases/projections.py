@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from common.db.pool import Connection
+
 from campaigns.db import projections
 from campaigns.domain.drafts import Audience
 from campaigns.errors import AudienceSourceNotFound, ContactNotFound, ProjectionBehind
-from common.db.pool import Connection
 
 CONSUMER = "campaigns.main"
 WAIT_S = 3.0

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from campaigns import events
-from campaigns.domain.addresses import valid_address
-from campaigns.domain.drafts import Draft
-from campaigns.domain.samples import lead_fields, nested, sample_fields
-from campaigns.errors import CampaignIncomplete, UnknownVariant
-from campaigns.use_cases import campaigns, content, projections, senders, workspaces
 from common.contracts.campaigns import RequestedRecipient
 from common.db.pool import Connection
 from common.ids import new_id
 from content.choose import variant_for
 from content.model import CompiledMail, CompiledVariant
 from content.render import RenderContext, Rendered, render
+
+from campaigns import events
+from campaigns.domain.addresses import valid_address
+from campaigns.domain.drafts import Draft
+from campaigns.domain.samples import lead_fields, nested, sample_fields
+from campaigns.errors import CampaignIncomplete, UnknownVariant
+from campaigns.use_cases import campaigns, content, projections, senders, workspaces
 
 SAMPLE_ADDRESS = "sara@example.org"
 

@@ -4,12 +4,13 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from common.db.pool import Connection
+from common.ids import new_id
+
 from campaigns import events
 from campaigns.db import senders
 from campaigns.domain.addresses import valid_address
 from campaigns.errors import SenderInUse, SenderNotFound
-from common.db.pool import Connection
-from common.ids import new_id
 
 
 async def create(tx: Connection, workspace_id: UUID, name: str, email: str, reply_to: str | None) -> asyncpg.Record:

@@ -4,12 +4,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
+from common.db.pool import Connection
+from content.model import CompiledMail
+
 from campaigns import events
 from campaigns.db import campaigns as rows
 from campaigns.errors import CampaignIncomplete, InvalidSchedule
 from campaigns.use_cases import campaigns, content, projections, senders, workspaces
-from common.db.pool import Connection
-from content.model import CompiledMail
 
 URL_FIELDS = frozenset({"unsubscribe_url", "preferences_url", "browser_url"})
 FARTHEST = timedelta(days=366)

@@ -4,11 +4,12 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from common.db.pool import Connection
+from common.ids import purpose_id
+
 from campaigns import events
 from campaigns.db import purposes, workspaces
 from campaigns.errors import PurposeExists, WorkspaceNotFound
-from common.db.pool import Connection
-from common.ids import purpose_id
 
 NEWSLETTER = "newsletter"
 BORN_WITH: dict[str, Any] = {

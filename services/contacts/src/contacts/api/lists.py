@@ -1,0 +1,156 @@
+"""Lists and their members over HTTP."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import asyncpg
+from common.errors import Forbidden, PreconditionFailed
+from common.web.etags import IfMatch, set_etag
+from common.web.pages import Page, Paging, page
+from common.web.problems import problems
+from common.web.route import Caller, Tx, allow, service_router
+from common.web.tokens import Principal
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from contacts.db import lists
+from contacts.errors import ContactNotFound, ListInUse, ListUnknown
+from contacts.use_cases import lists as use_cases
+
+router = service_router("/lists", "lists")
+
+MOST_IDS = 10_000
+
+
+class ListWrite(BaseModel):
+    """What a list is made of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class ListOut(BaseModel):
+    """A list."""
+
+    id: UUID
+    name: str
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class MemberIds(BaseModel):
+    """Contacts to put on a list, or to take off it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    contact_ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_IDS)]
+
+
+class Changed(BaseModel):
+    """How many contacts were put on the list or taken off; those that were so already do not count."""
+
+    changed: int
+
+
+class MemberOut(BaseModel):
+    """A contact on a list."""
+
+    contact_id: UUID
+    email: str
+    first_name: str | None
+    last_name: str | None
+    added_at: datetime
+
+
+def _out(row: asyncpg.Record) -> ListOut:
+    return ListOut.model_validate(dict(row))
+
+
+def _only_of(caller: Principal) -> str | None:
+    return str(caller.subject_id) if caller.role == "contributor" else None
+
+
+@router.post("", status_code=201, dependencies=[allow("lists:write")])
+async def create_list(body: ListWrite, tx: Tx, caller: Caller, response: Response) -> ListOut:
+    """Make an empty list."""
+    row = await use_cases.create_list(tx, caller.workspace_id, body.name, str(caller.subject_id))
+    set_etag(response, row["revision"])
+    return _out(row)
+
+
+@router.get("", dependencies=[allow("lists:read")])
+async def list_lists(tx: Tx, caller: Caller, paging: Paging) -> Page[ListOut]:
+    """Lists, newest first."""
+    after = paging.after(UUID)
+    rows = await lists.page(tx, caller.workspace_id, after[0] if after else None, paging.limit + 1)
+    return page(rows, paging, _out, lambda row: (row["id"],))
+
+
+@router.get("/{list_id}", dependencies=[allow("lists:read")], responses=problems(ListUnknown))
+async def get_list(list_id: UUID, tx: Tx, caller: Caller, response: Response) -> ListOut:
+    """One list."""
+    row = await lists.find(tx, caller.workspace_id, list_id)
+    if row is None:
+        raise ListUnknown
+    set_etag(response, row["revision"])
+    return _out(row)
+
+
+@router.patch(
+    "/{list_id}",
+    dependencies=[allow("lists:write")],
+    responses=problems(ListUnknown, PreconditionFailed, Forbidden),
+)
+async def update_list(
+    list_id: UUID, body: ListWrite, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None
+) -> ListOut:
+    """Rename a list."""
+    row = await use_cases.rename_list(tx, caller.workspace_id, list_id, body.name, if_match, _only_of(caller))
+    set_etag(response, row["revision"])
+    return _out(row)
+
+
+@router.delete(
+    "/{list_id}",
+    status_code=204,
+    dependencies=[allow("lists:write")],
+    responses=problems(ListUnknown, ListInUse, PreconditionFailed, Forbidden),
+)
+async def delete_list(list_id: UUID, tx: Tx, caller: Caller, if_match: IfMatch = None) -> None:
+    """Delete a list; the contacts on it stay."""
+    await use_cases.delete_list(tx, caller.workspace_id, list_id, if_match, _only_of(caller))
+
+
+@router.get("/{list_id}/members", dependencies=[allow("lists:read")], responses=problems(ListUnknown))
+async def list_list_members(list_id: UUID, tx: Tx, caller: Caller, paging: Paging) -> Page[MemberOut]:
+    """Who is on a list."""
+    if await lists.find(tx, caller.workspace_id, list_id) is None:
+        raise ListUnknown
+    after = paging.after(UUID)
+    rows = await lists.members(tx, caller.workspace_id, list_id, after[0] if after else None, paging.limit + 1)
+    return page(rows, paging, lambda row: MemberOut.model_validate(dict(row)), lambda row: (row["contact_id"],))
+
+
+@router.post(
+    "/{list_id}/members",
+    dependencies=[allow("lists:write")],
+    responses=problems(ListUnknown, ContactNotFound, Forbidden),
+)
+async def add_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Caller) -> Changed:
+    """Put contacts on a list; all of them, or with one unknown id none."""
+    done = await use_cases.add_members(tx, caller.workspace_id, list_id, body.contact_ids, _only_of(caller))
+    return Changed(changed=done)
+
+
+@router.post(
+    "/{list_id}/members/remove",
+    dependencies=[allow("lists:write")],
+    responses=problems(ListUnknown, Forbidden),
+)
+async def remove_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Caller) -> Changed:
+    """Take contacts off a list."""
+    done = await use_cases.remove_members(tx, caller.workspace_id, list_id, body.contact_ids, _only_of(caller))
+    return Changed(changed=done)

@@ -1,0 +1,148 @@
+"""Segments over HTTP."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import asyncpg
+from common.errors import PreconditionFailed
+from common.web.etags import IfMatch, set_etag
+from common.web.pages import Page, Paging, page
+from common.web.problems import problems
+from common.web.route import Caller, Tx, allow, service_router
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from contacts.api.rule_documents import RuleDocument
+from contacts.db import segments
+from contacts.errors import InvalidRule, ListUnknown, PreviewTooSlow, SegmentUnknown
+from contacts.use_cases import segments as use_cases
+
+router = service_router("/segments", "segments")
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SegmentCreate(_Body):
+    """A segment to store."""
+
+    name: Name
+    rule: RuleDocument
+
+
+class SegmentPatch(_Body):
+    """What to change of a segment; what is left out stays."""
+
+    name: Name = ""
+    rule: RuleDocument = {}
+
+
+class PreviewRequest(_Body):
+    """A rule to count."""
+
+    rule: RuleDocument
+
+
+class SegmentOut(BaseModel):
+    """A stored segment."""
+
+    id: UUID
+    name: str
+    rule: dict[str, Any]
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class SampleContact(BaseModel):
+    """One of the contacts that a rule holds for."""
+
+    id: UUID
+    email: str
+    first_name: str | None
+    last_name: str | None
+    language: str | None
+    country: str | None
+
+
+class Preview(BaseModel):
+    """How many contacts a rule holds for now, and some of them."""
+
+    count: int
+    sample: list[SampleContact]
+
+
+def _out(row: asyncpg.Record) -> SegmentOut:
+    return SegmentOut.model_validate(dict(row))
+
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[allow("segments:write")],
+    responses=problems(InvalidRule, ListUnknown),
+)
+async def create_segment(body: SegmentCreate, tx: Tx, caller: Caller, response: Response) -> SegmentOut:
+    """Store a segment: a rule that is counted anew whenever it is used."""
+    row = await use_cases.create_segment(tx, caller.workspace_id, body.name, body.rule, str(caller.subject_id))
+    set_etag(response, row["revision"])
+    return _out(row)
+
+
+@router.post(
+    "/preview",
+    dependencies=[allow("segments:read")],
+    responses=problems(InvalidRule, ListUnknown, PreviewTooSlow),
+)
+async def preview_segment(body: PreviewRequest, tx: Tx, caller: Caller) -> Preview:
+    """Count a rule without storing it."""
+    found, rows = await use_cases.preview(tx, caller.workspace_id, body.rule, datetime.now(UTC))
+    return Preview(count=found, sample=[SampleContact.model_validate(dict(row)) for row in rows])
+
+
+@router.get("", dependencies=[allow("segments:read")])
+async def list_segments(tx: Tx, caller: Caller, paging: Paging) -> Page[SegmentOut]:
+    """Segments, newest first."""
+    after = paging.after(UUID)
+    rows = await segments.page(tx, caller.workspace_id, after[0] if after else None, paging.limit + 1)
+    return page(rows, paging, _out, lambda row: (row["id"],))
+
+
+@router.get("/{segment_id}", dependencies=[allow("segments:read")], responses=problems(SegmentUnknown))
+async def get_segment(segment_id: UUID, tx: Tx, caller: Caller, response: Response) -> SegmentOut:
+    """One segment."""
+    row = await segments.find(tx, caller.workspace_id, segment_id)
+    if row is None:
+        raise SegmentUnknown
+    set_etag(response, row["revision"])
+    return _out(row)
+
+
+@router.patch(
+    "/{segment_id}",
+    dependencies=[allow("segments:write")],
+    responses=problems(SegmentUnknown, PreconditionFailed, InvalidRule, ListUnknown),
+)
+async def update_segment(
+    segment_id: UUID, body: SegmentPatch, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None
+) -> SegmentOut:
+    """Change name or rule; the rule is replaced whole. Frozen audiences stay as they are."""
+    changes = {name: getattr(body, name) for name in body.model_fields_set}
+    row = await use_cases.change_segment(tx, caller.workspace_id, segment_id, changes, if_match)
+    set_etag(response, row["revision"])
+    return _out(row)
+
+
+@router.delete(
+    "/{segment_id}",
+    status_code=204,
+    dependencies=[allow("segments:write")],
+    responses=problems(SegmentUnknown, PreconditionFailed),
+)
+async def delete_segment(segment_id: UUID, tx: Tx, caller: Caller, if_match: IfMatch = None) -> None:
+    """Delete a segment. A campaign that starts with it afterwards fails."""
+    await use_cases.delete_segment(tx, caller.workspace_id, segment_id, if_match)

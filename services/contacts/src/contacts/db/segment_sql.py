@@ -1,0 +1,311 @@
+"""A bound rule as parameterised SQL: composed by SQLAlchemy Core, run by asyncpg.
+
+Fields come from the allow-list of `segment_binding`, names and values are parameters. NULL counts as false:
+conditions are only ever joined by AND and OR, and denied by IS NOT TRUE, so a NULL never decides anything else.
+"""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias, assert_never
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+
+from contacts.domain import segment_binding as bound
+
+Condition: TypeAlias = sa.ColumnElement[bool]
+TAG = "#tag"  # tags stand in the side table under this name
+
+_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
+_text: sa.Text = sa.Text()
+_C = "C"
+contacts = sa.table(
+    "contacts",
+    sa.column("workspace_id", sa.Uuid()),
+    sa.column("id", sa.Uuid()),
+    *(sa.column(n, _text) for n in ("email", "email_normalised", "first_name", "last_name", "language", "country")),
+    *(sa.column(n, _text) for n in ("timezone", "external_id", "stage")),
+    sa.column("created_at", sa.DateTime(timezone=True)),
+    sa.column("score", sa.Double()),
+    sa.column("attributes", JSONB()),
+    sa.column("tags", ARRAY(_text)),
+).alias("c")
+_values = sa.table(
+    "contact_value",
+    sa.column("workspace_id", sa.Uuid()),
+    sa.column("attribute", _text),
+    sa.column("value", sa.Text(collation=_C)),
+    sa.column("number", sa.Double()),
+    sa.column("contact_id", sa.Uuid()),
+).alias("v")
+_consents = sa.table(
+    "consents",
+    sa.column("workspace_id", sa.Uuid()),
+    sa.column("contact_id", sa.Uuid()),
+    sa.column("purpose_id", sa.Uuid()),
+    sa.column("status", _text),
+).alias("k")
+_members = sa.table(
+    "list_members",
+    sa.column("workspace_id", sa.Uuid()),
+    sa.column("list_id", sa.Uuid()),
+    sa.column("contact_id", sa.Uuid()),
+).alias("l")
+_activity = sa.table(
+    "activity",
+    sa.column("workspace_id", sa.Uuid()),
+    sa.column("contact_id", sa.Uuid()),
+    sa.column("campaign_id", sa.Uuid()),
+    sa.column("type", _text),
+    sa.column("at", sa.DateTime(timezone=True)),
+    sa.column("machine", sa.Boolean()),
+).alias("a")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL text with `$n` and its arguments."""
+
+    sql: str
+    args: Sequence[Any]
+
+
+def statement(query: sa.ClauseElement) -> Statement:
+    """The text and arguments asyncpg takes."""
+    compiled = query.compile(dialect=_DIALECT)
+    return Statement(str(compiled), [compiled.params[name] for name in compiled.positiontup or ()])  # type: ignore[attr-defined]
+
+
+def condition(rule: bound.Bound, workspace_id: UUID, now: datetime) -> Condition:
+    """The rule as a condition on `contacts c` of this workspace; may be NULL where it does not hold."""
+    match rule:
+        case bound.Every():
+            return sa.and_(sa.true(), *(condition(part, workspace_id, now) for part in rule.parts))
+        case bound.Some():
+            return sa.or_(sa.false(), *(condition(part, workspace_id, now) for part in rule.parts))
+        case bound.Deny():
+            part = condition(rule.part, workspace_id, now)
+            return ~part if isinstance(part, sa.Exists) else part.is_not(sa.true())
+        case bound.OnList():
+            return _of(_members, workspace_id).where(_members.c.list_id == rule.list_id).exists()
+        case bound.Happened():
+            return _happened(rule, workspace_id, now)
+        case bound.Compare():
+            return _compare(rule, workspace_id, now)
+        case _:
+            assert_never(rule)
+
+
+def matching(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any]:
+    """The ids of the contacts for whom the rule holds."""
+    return sa.select(contacts.c.id).where(contacts.c.workspace_id == workspace_id, condition(rule, workspace_id, now))
+
+
+def count(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any]:
+    """How many the rule holds for. Rules over indexed values alone never read `contacts`."""
+    ids = _ids(rule, workspace_id, now)
+    if ids is not None:
+        return sa.select(sa.func.count()).select_from(ids.subquery())
+    return matching(rule, workspace_id, now).with_only_columns(sa.func.count())
+
+
+def _ids(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any] | sa.CompoundSelect[Any] | None:
+    """The rule as sets of ids from the side table, which follows `contacts` row by row; None if it needs more."""
+    if isinstance(rule, bound.Compare) and rule.place in ("indexed", "tags"):
+        test = _indexed_test(rule, now)
+        if test is None:
+            return None
+        rows = sa.select(_values.c.contact_id).where(_values.c.workspace_id == workspace_id, *test)
+        return rows.distinct() if rule.place == "tags" and rule.op != "contains" else rows
+    if isinstance(rule, bound.Every | bound.Some) and rule.parts:
+        sets = [_ids(part, workspace_id, now) for part in rule.parts]
+        known = [ids for ids in sets if ids is not None]
+        if len(known) < len(sets):
+            return None
+        if len(known) == 1:
+            return known[0]
+        return sa.intersect(*known) if isinstance(rule, bound.Every) else sa.union(*known)
+    return None
+
+
+def _of(table: Any, workspace_id: UUID) -> sa.Select[Any]:
+    return (
+        sa.select(sa.literal_column("1"))
+        .select_from(table)
+        .where(table.c.workspace_id == workspace_id, table.c.contact_id == contacts.c.id)
+        .correlate(contacts)
+    )
+
+
+def _happened(rule: bound.Happened, workspace_id: UUID, now: datetime) -> Condition:
+    rows = _of(_activity, workspace_id).where(_activity.c.type == rule.event)
+    if rule.within is not None:
+        rows = rows.where(_activity.c.at >= now - rule.within)
+    if rule.campaign_id is not None:
+        rows = rows.where(_activity.c.campaign_id == rule.campaign_id)
+    if not rule.machine:
+        rows = rows.where(~_activity.c.machine)
+    if rule.times == 1:
+        return rows.exists()
+    return rows.offset(sa.bindparam("skip", rule.times - 1, sa.BigInteger(), unique=True)).limit(1).exists()
+
+
+def _compare(rule: bound.Compare, workspace_id: UUID, now: datetime) -> Condition:
+    match rule.place:
+        case "consent":
+            return _consent(rule, workspace_id)
+        case "tags" | "indexed":
+            test = _indexed_test(rule, now)
+            if test is not None:
+                return _of(_values, workspace_id).where(*test).exists()
+            if rule.place == "tags":
+                wanted: Any = rule.value
+                return sa.and_(
+                    *(_of(_values, workspace_id).where(*_tag(_values.c.value == tag)).exists() for tag in wanted)
+                )
+            return _attribute(rule, now)
+        case "attribute":
+            return _attribute(rule, now)
+        case "column":
+            column = contacts.c[rule.name]
+            if rule.name == "email" and rule.op in ("eq", "in"):
+                column = contacts.c.email_normalised
+            return _text_test(rule, column) if rule.kind == "text" else _ordered(rule, column, now)
+        case _:
+            assert_never(rule.place)
+
+
+def _consent(rule: bound.Compare, workspace_id: UUID) -> Condition:
+    wanted = rule.value if isinstance(rule.value, list) else [rule.value]
+    rows = _of(_consents, workspace_id).where(_consents.c.purpose_id == rule.purpose)
+    if len(set(wanted)) == len(bound.CONSENTS):
+        return sa.true()
+    if "none" not in wanted:
+        return rows.where(_consents.c.status == _many(wanted)).exists()
+    others = [status for status in bound.CONSENTS if status not in wanted]
+    return ~rows.where(_consents.c.status == _many(others)).exists()
+
+
+def _many(values: Any) -> Any:
+    kind: Any = sa.Double() if isinstance(values[0], float) else _text
+    return sa.any_(sa.bindparam("many", values, ARRAY(kind), unique=True))
+
+
+def _tag(test: Condition) -> tuple[Condition, ...]:
+    return _values.c.attribute == TAG, test
+
+
+def _indexed_test(rule: bound.Compare, now: datetime) -> tuple[Condition, ...] | None:
+    """What a row of the side table must say; None where the side table cannot answer."""
+    value: Any = rule.value
+    if rule.place == "tags":
+        tests: dict[str, Condition] = {"exists": sa.true()}
+        if rule.op == "contains":
+            tests["contains"] = _values.c.value == value
+        elif rule.op == "contains_any":
+            tests["contains_any"] = _values.c.value == _many(value)
+        return _tag(tests[rule.op]) if rule.op in tests else None
+    named = _values.c.attribute == rule.name
+    if rule.kind == "number":
+        return named, _values.c.number.is_not(None), _ordered(rule, _values.c.number, now)
+    if rule.kind == "boolean":
+        return named, (sa.true() if rule.op == "exists" else _values.c.value == ("true" if value else "false"))
+    if rule.kind == "date":
+        return named, _date_test(rule, _values.c.value, now)
+    # The side table keeps the beginning of long texts only.
+    return (named, _text_test(rule, _values.c.value)) if rule.op in ("eq", "in", "exists") else None
+
+
+def _attribute(rule: bound.Compare, now: datetime) -> Condition:
+    name = sa.bindparam("name", rule.name, _text, unique=True)
+    json = contacts.c.attributes.op("->", return_type=JSONB())(name)
+    text = contacts.c.attributes.op("->>", return_type=sa.Text())(name)
+    match rule.kind:
+        case "number":
+            number = sa.case((sa.func.jsonb_typeof(json) == "number", sa.cast(text, sa.Double())))
+            return _ordered(rule, number, now)
+        case "boolean":
+            return text.is_not(None) if rule.op == "exists" else text == ("true" if rule.value else "false")
+        case "date":
+            return _date_test(rule, sa.collate(text, _C), now)
+        case _:
+            return _text_test(rule, text)
+
+
+def _text_test(rule: bound.Compare, column: Any) -> Condition:
+    value: Any = rule.value
+    match rule.op:
+        case "exists":
+            return column != ""  # type: ignore[no-any-return]
+        case "eq":
+            return column == value  # type: ignore[no-any-return]
+        case "in":
+            return column == _many(value)  # type: ignore[no-any-return]
+    folded, wanted = sa.func.fold(sa.func.nullif(column, "")), sa.func.fold(sa.cast(value, _text))
+    match rule.op:
+        case "contains":
+            return sa.func.strpos(folded, wanted) > 0
+        case "starts_with":
+            return sa.func.starts_with(folded, wanted)
+        case _:
+            return sa.func.right(folded, sa.func.length(wanted)) == wanted
+
+
+def _date_test(rule: bound.Compare, column: Any, now: datetime) -> Condition:
+    if rule.op == "exists":
+        return column != ""  # type: ignore[no-any-return]
+    first, end = bound.days(rule, now)
+    tests = [] if first is None else [column >= first.isoformat()]
+    return sa.and_(*tests, *([] if end is None else [column < end.isoformat()]))
+
+
+_ORDER: Mapping[str, Callable[[Any, Any], Any]] = {
+    "eq": operator.eq,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+
+
+def _ordered(rule: bound.Compare, column: Any, now: datetime) -> Condition:
+    value: Any = rule.value
+    if rule.op == "exists":
+        test: Condition = column.is_not(None)
+    elif rule.op == "in":
+        test = column == _many(value)
+    elif rule.op == "within":
+        test = sa.and_(column >= now - value, column <= now)
+    else:
+        test = _ORDER[rule.op](column, value)
+    return test
+
+
+def chosen(
+    wanted: Sequence[bound.Bound],
+    list_ids: Sequence[UUID],
+    unwanted: Sequence[bound.Bound],
+    workspace_id: UUID,
+    now: datetime,
+) -> sa.Select[Any]:
+    """`id, left_out` of everybody for whom a wanted rule holds or who is on a list, each once.
+
+    `left_out`: an unwanted rule holds too.
+    """
+    on_lists = sa.bindparam("lists", list(list_ids), ARRAY(sa.Uuid()), unique=True)
+    everybody = sa.union(
+        sa.select(_members.c.contact_id.label("id")).where(
+            _members.c.workspace_id == workspace_id, _members.c.list_id == sa.any_(on_lists)
+        ),
+        *(matching(rule, workspace_id, now) for rule in wanted),
+    ).subquery("everybody")
+    left_out = condition(bound.Some(tuple(unwanted)), workspace_id, now).is_(sa.true()) if unwanted else sa.false()
+    return (
+        sa.select(contacts.c.id, left_out.label("left_out"))
+        .select_from(everybody.join(contacts, contacts.c.id == everybody.c.id))
+        .where(contacts.c.workspace_id == workspace_id)
+    )

@@ -1,0 +1,111 @@
+"""Segments, and running their rules."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from common.db.pool import Connection
+
+from contacts.db import segment_sql
+from contacts.domain.segment_binding import Attribute, Bound
+
+
+async def attributes(tx: Connection, workspace_id: UUID) -> dict[str, Attribute]:
+    """The workspace's attributes as rules see them."""
+    rows = await tx.fetch("select name, type, indexed from attribute_definitions where workspace_id = $1", workspace_id)
+    return {row["name"]: Attribute(row["name"], row["type"], row["indexed"]) for row in rows}
+
+
+async def insert(
+    tx: Connection, workspace_id: UUID, segment_id: UUID, name: str, rule: Any, created_by: str
+) -> asyncpg.Record:
+    """A new segment."""
+    row = await tx.fetchrow(
+        "insert into segments (workspace_id, id, name, rule, created_by) values ($1, $2, $3, $4, $5) returning *",
+        workspace_id,
+        segment_id,
+        name,
+        rule,
+        created_by,
+    )
+    assert row is not None  # noqa: S101
+    return row
+
+
+async def find(tx: Connection, workspace_id: UUID, segment_id: UUID) -> asyncpg.Record | None:
+    """A segment that is not deleted."""
+    return await tx.fetchrow(
+        "select * from segments where workspace_id = $1 and id = $2 and not deleted", workspace_id, segment_id
+    )
+
+
+async def locked(tx: Connection, workspace_id: UUID, segment_id: UUID) -> asyncpg.Record | None:
+    """A segment that is not deleted, locked."""
+    return await tx.fetchrow(
+        "select * from segments where workspace_id = $1 and id = $2 and not deleted for update",
+        workspace_id,
+        segment_id,
+    )
+
+
+async def page(tx: Connection, workspace_id: UUID, before: UUID | None, limit: int) -> list[asyncpg.Record]:
+    """Segments, newest first."""
+    return await tx.fetch(
+        "select * from segments where workspace_id = $1 and not deleted and ($2::uuid is null or id < $2)"
+        " order by id desc limit $3",
+        workspace_id,
+        before,
+        limit,
+    )
+
+
+async def change(
+    tx: Connection, workspace_id: UUID, segment_id: UUID, name: str, rule: Any, *, deleted: bool = False
+) -> asyncpg.Record:
+    """Change or delete a locked segment; its revision rises."""
+    row = await tx.fetchrow(
+        "update segments set name = $3, rule = $4, deleted = $5, revision = revision + 1, updated_at = now()"
+        " where workspace_id = $1 and id = $2 returning *",
+        workspace_id,
+        segment_id,
+        name,
+        rule,
+        deleted,
+    )
+    assert row is not None  # noqa: S101
+    return row
+
+
+async def rules(tx: Connection, workspace_id: UUID, segment_ids: Sequence[UUID]) -> dict[UUID, Any]:
+    """The stored rules of those of the segments that exist."""
+    rows = await tx.fetch(
+        "select id, rule from segments where workspace_id = $1 and id = any($2::uuid[]) and not deleted",
+        workspace_id,
+        segment_ids,
+    )
+    return {row["id"]: row["rule"] for row in rows}
+
+
+async def limit_time(tx: Connection, timeout_s: float) -> None:
+    """Let statements of this transaction run so long and use enough memory to hash a whole workspace."""
+    await tx.execute(f"set local statement_timeout = {int(timeout_s * 1000)}; set local work_mem = '64MB'")
+
+
+async def count(tx: Connection, workspace_id: UUID, rule: Bound, now: datetime) -> int:
+    """How many contacts the rule holds for."""
+    query = segment_sql.statement(segment_sql.count(rule, workspace_id, now))
+    found: int = await tx.fetchval(query.sql, *query.args)
+    return found
+
+
+async def sample(tx: Connection, workspace_id: UUID, rule: Bound, now: datetime, size: int) -> list[asyncpg.Record]:
+    """Some contacts the rule holds for."""
+    query = segment_sql.statement(segment_sql.matching(rule, workspace_id, now).limit(size))
+    return await tx.fetch(
+        f"select id, email, first_name, last_name, language, country from contacts"  # noqa: S608
+        f" where workspace_id = ${len(query.args) + 1} and id in ({query.sql}) order by id",
+        *query.args,
+        workspace_id,
+    )

@@ -1,0 +1,90 @@
+"""Lists: contacts put together by hand, by an import or by a form."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+from common.contracts.leads import ListChangedV1
+from common.db.pool import Connection
+from common.errors import Forbidden
+from common.ids import new_id
+from common.outbox.writer import Outgoing, record
+from common.web.etags import require_match
+
+from contacts.db import lists
+from contacts.errors import ContactNotFound, ListInUse, ListUnknown
+
+
+async def create_list(tx: Connection, workspace_id: UUID, name: str, created_by: str) -> asyncpg.Record:
+    """Store a list and announce it."""
+    row = await lists.insert(tx, workspace_id, new_id(), name, created_by)
+    await _announce(tx, row)
+    return row
+
+
+async def rename_list(
+    tx: Connection, workspace_id: UUID, list_id: UUID, name: str, if_match: str | None, only_of: str | None
+) -> asyncpg.Record:
+    """Rename a list. Raises ListUnknown, PreconditionFailed, Forbidden."""
+    row = await _mine(tx, workspace_id, list_id, only_of)
+    require_match(if_match, row["revision"])
+    if name == row["name"]:
+        return row
+    row = await lists.change(tx, workspace_id, list_id, name)
+    await _announce(tx, row)
+    return row
+
+
+async def delete_list(
+    tx: Connection, workspace_id: UUID, list_id: UUID, if_match: str | None, only_of: str | None
+) -> None:
+    """Delete a list; its contacts stay. Raises ListUnknown, ListInUse, PreconditionFailed, Forbidden."""
+    row = await _mine(tx, workspace_id, list_id, only_of)
+    require_match(if_match, row["revision"])
+    if users := await lists.users(tx, workspace_id, list_id):
+        raise ListInUse(
+            f"the segment {users[0]['name']!r} names this list",
+            mend="change or delete the segments that name it",
+            segment_ids=[str(user["id"]) for user in users],
+        )
+    await lists.clear(tx, workspace_id, list_id)
+    await _announce(tx, await lists.change(tx, workspace_id, list_id, row["name"], deleted=True))
+
+
+async def add_members(
+    tx: Connection, workspace_id: UUID, list_id: UUID, contact_ids: Sequence[UUID], only_of: str | None
+) -> int:
+    """Put contacts on a list, all or none. Raises ListUnknown, ContactNotFound, Forbidden."""
+    await _mine(tx, workspace_id, list_id, only_of, shared=True)
+    if strangers := await lists.strangers(tx, workspace_id, contact_ids):
+        raise ContactNotFound(
+            f"{strangers[0]} is no contact of this workspace; nothing was added",
+            mend="leave out the ids that are not contacts of this workspace",
+            ids=[str(one) for one in strangers[:20]],
+        )
+    return await lists.add(tx, workspace_id, list_id, contact_ids)
+
+
+async def remove_members(
+    tx: Connection, workspace_id: UUID, list_id: UUID, contact_ids: Sequence[UUID], only_of: str | None
+) -> int:
+    """Take contacts off a list; those not on it do not matter. Raises ListUnknown, Forbidden."""
+    await _mine(tx, workspace_id, list_id, only_of, shared=True)
+    return await lists.remove(tx, workspace_id, list_id, contact_ids)
+
+
+async def _mine(
+    tx: Connection, workspace_id: UUID, list_id: UUID, only_of: str | None, *, shared: bool = False
+) -> asyncpg.Record:
+    """The list, locked. `only_of`: a contributor, who may change the own lists only."""
+    row = await (lists.kept if shared else lists.locked)(tx, workspace_id, list_id)
+    if row is None:
+        raise ListUnknown
+    if only_of is not None and row["created_by"] != only_of:
+        raise Forbidden("A contributor may change the own lists only", mend="ask an editor, or make a list")
+    return row
+
+
+async def _announce(tx: Connection, row: asyncpg.Record) -> None:
+    event = ListChangedV1(list_id=row["id"], name=row["name"], deleted=row["deleted"], revision=row["revision"])
+    await record(tx, [Outgoing(row["workspace_id"], event)])

@@ -1,0 +1,92 @@
+"""Segments: stored rules about contacts."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from common.contracts.leads import SegmentChangedV1
+from common.db.pool import Connection
+from common.ids import new_id
+from common.outbox.writer import Outgoing, record
+from common.web.etags import require_match
+
+from contacts.db import lists, segments
+from contacts.domain.segment_binding import Bound, bind
+from contacts.domain.segment_rules import parse_rule, referenced_lists
+from contacts.errors import ListUnknown, PreviewTooSlow, SegmentUnknown
+
+PREVIEW_S = 10.0
+SAMPLE = 10
+
+
+async def usable(tx: Connection, workspace_id: UUID, document: Any) -> Bound:
+    """The rule, checked against the workspace. Raises InvalidRule, ListUnknown."""
+    rule = parse_rule(document)
+    named = sorted(referenced_lists(rule))
+    if named and (missing := await lists.unknown(tx, workspace_id, named)):
+        raise ListUnknown(
+            f"the rule names the list {missing[0]}, which is not in this workspace",
+            mend="name a list of GET /v1/lists",
+            ids=[str(one) for one in missing[:20]],
+        )
+    return bind(rule, await segments.attributes(tx, workspace_id), workspace_id)
+
+
+async def create_segment(tx: Connection, workspace_id: UUID, name: str, rule: Any, created_by: str) -> asyncpg.Record:
+    """Store a segment and announce it. Raises InvalidRule, ListUnknown."""
+    await usable(tx, workspace_id, rule)
+    row = await segments.insert(tx, workspace_id, new_id(), name, rule, created_by)
+    await _announce(tx, row)
+    return row
+
+
+async def change_segment(
+    tx: Connection, workspace_id: UUID, segment_id: UUID, changes: Mapping[str, Any], if_match: str | None
+) -> asyncpg.Record:
+    """Change name or rule. Campaigns that froze their audience keep it.
+
+    Raises SegmentUnknown, PreconditionFailed, InvalidRule, ListUnknown.
+    """
+    row = await segments.locked(tx, workspace_id, segment_id)
+    if row is None:
+        raise SegmentUnknown
+    require_match(if_match, row["revision"])
+    name, rule = changes.get("name", row["name"]), changes.get("rule", row["rule"])
+    if (name, rule) == (row["name"], row["rule"]):
+        return row
+    if "rule" in changes:
+        await usable(tx, workspace_id, rule)
+    row = await segments.change(tx, workspace_id, segment_id, name, rule)
+    await _announce(tx, row)
+    return row
+
+
+async def delete_segment(tx: Connection, workspace_id: UUID, segment_id: UUID, if_match: str | None) -> None:
+    """Delete a segment; a campaign that starts with it later is rejected. Raises SegmentUnknown, PreconditionFailed."""
+    row = await segments.locked(tx, workspace_id, segment_id)
+    if row is None:
+        raise SegmentUnknown
+    require_match(if_match, row["revision"])
+    await _announce(tx, await segments.change(tx, workspace_id, segment_id, row["name"], row["rule"], deleted=True))
+
+
+async def preview(
+    tx: Connection, workspace_id: UUID, document: Any, now: datetime, timeout_s: float = PREVIEW_S
+) -> tuple[int, list[asyncpg.Record]]:
+    """How many the rule holds for, and some of them. Raises InvalidRule, ListUnknown, PreviewTooSlow."""
+    rule = await usable(tx, workspace_id, document)
+    await segments.limit_time(tx, timeout_s)
+    try:
+        found = await segments.count(tx, workspace_id, rule, now)
+        return found, await segments.sample(tx, workspace_id, rule, now, SAMPLE) if found else []
+    except asyncpg.QueryCanceledError as error:
+        raise PreviewTooSlow(
+            f"counting took longer than {timeout_s:g} s", mend="index the attributes that the rule names"
+        ) from error
+
+
+async def _announce(tx: Connection, row: asyncpg.Record) -> None:
+    event = SegmentChangedV1(segment_id=row["id"], name=row["name"], deleted=row["deleted"], revision=row["revision"])
+    await record(tx, [Outgoing(row["workspace_id"], event)])

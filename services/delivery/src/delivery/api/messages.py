@@ -1,0 +1,127 @@
+"""/v1/messages: the ledger, row by row."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import asyncpg
+from common.web.pages import Page, Paging, page
+from common.web.problems import problems
+from common.web.route import Caller, Tx, allow, service_router
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict
+
+from delivery.db import messages
+from delivery.domain.ledger import Status
+from delivery.errors import AddressErased, CampaignCancelled, MessageNotFound, NotUncertain
+from delivery.use_cases.uncertain import resend_uncertain, resolve_uncertain
+
+router = service_router("/messages", "messages")
+_FIRST = UUID(int=0)
+
+
+class Smtp(BaseModel):
+    """The server's answer to the last attempt."""
+
+    code: int | None
+    enhanced: str | None
+    text: str | None
+
+
+class MessageOut(BaseModel):
+    """One mail to one person. `reason`: why it failed, was suppressed or is uncertain."""
+
+    id: UUID
+    campaign_id: UUID | None
+    contact_id: UUID | None
+    kind: str
+    email: str | None
+    status: Status
+    reason: str | None
+    attempts: int
+    provider: str
+    variant_id: str | None
+    next_at: datetime | None
+    sent_at: datetime | None
+    created_at: datetime
+    smtp: Smtp
+
+
+class Resolution(BaseModel):
+    """What a person found out about an uncertain message."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: Literal["sent", "failed"] = "sent"
+
+
+@router.get("", dependencies=[allow("messages:read")])
+async def list_messages(
+    tx: Tx,
+    caller: Caller,
+    paging: Paging,
+    campaign_id: Annotated[UUID | None, Query()] = None,
+    status: Annotated[Status | None, Query()] = None,
+) -> Page[MessageOut]:
+    """Messages, of one campaign and in one status if asked for."""
+    after = paging.after(UUID)
+    rows = await messages.page(
+        tx, caller.workspace_id, after[0] if after else _FIRST, paging.limit + 1, campaign_id, status
+    )
+    return page(rows, paging, _out, lambda row: (row["id"],))
+
+
+@router.get("/{message_id}", dependencies=[allow("messages:read")], responses=problems(MessageNotFound))
+async def get_message(message_id: UUID, tx: Tx, caller: Caller) -> MessageOut:
+    """One message."""
+    return await _get(tx, caller.workspace_id, message_id)
+
+
+@router.post(
+    "/{message_id}/resend",
+    status_code=202,
+    dependencies=[allow("messages:write")],
+    responses=problems(MessageNotFound, NotUncertain, CampaignCancelled, AddressErased),
+)
+async def resend_message(message_id: UUID, tx: Tx, caller: Caller) -> MessageOut:
+    """Send an uncertain message again, under the same Message-ID."""
+    await resend_uncertain(tx, caller.workspace_id, message_id)
+    return await _get(tx, caller.workspace_id, message_id)
+
+
+@router.post(
+    "/{message_id}/resolve",
+    dependencies=[allow("messages:write")],
+    responses=problems(MessageNotFound, NotUncertain),
+)
+async def resolve_message(message_id: UUID, tx: Tx, caller: Caller, body: Resolution | None = None) -> MessageOut:
+    """Say what became of an uncertain message."""
+    outcome = (body or Resolution()).outcome
+    await resolve_uncertain(tx, caller.workspace_id, message_id, delivered=outcome == "sent")
+    return await _get(tx, caller.workspace_id, message_id)
+
+
+async def _get(tx: Tx, workspace_id: UUID, message_id: UUID) -> MessageOut:
+    row = await messages.get(tx, workspace_id, message_id)
+    if row is None:
+        raise MessageNotFound(message_id=str(message_id))
+    return _out(row)
+
+
+def _out(row: asyncpg.Record) -> MessageOut:
+    return MessageOut(
+        id=row["id"],
+        campaign_id=row["campaign_id"],
+        contact_id=row["contact_id"],
+        kind=row["kind"],
+        email=row["email"],
+        status=row["status"],
+        reason=row["class"] or None,
+        attempts=row["attempt"],
+        provider=row["provider"],
+        variant_id=row["variant_id"],
+        next_at=row["next_at"] if row["status"] in {"pending", "deferred"} else None,
+        sent_at=row["sent_at"],
+        created_at=row["at"],
+        smtp=Smtp(code=row["smtp_code"], enhanced=row["smtp_enhanced"], text=row["smtp_text"]),
+    )

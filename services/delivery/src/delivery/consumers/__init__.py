@@ -1,0 +1,1 @@
+"""What delivery does with events. Every handler takes batches, and commutes with every other."""

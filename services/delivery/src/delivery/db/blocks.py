@@ -1,0 +1,108 @@
+"""Blocks: who must not be written to, as contacts tells it and as delivery found out itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+import asyncpg
+from common.db.pool import Connection
+
+Scope = Literal["address", "domain", "consent"]
+
+# A block of our own stands until an event names it, in whatever order events come; the rest goes by revision.
+_TELL = """
+insert into blocks as b (workspace_id, scope, subject, told_revision, told_blocked, told_reason)
+select distinct on (workspace_id, scope, subject) workspace_id, scope, subject, revision, blocked, reason
+  from unnest($1::uuid[], $2::text[], $3::bytea[], $4::bigint[], $5::boolean[], $6::text[])
+         as t (workspace_id, scope, subject, revision, blocked, reason)
+ order by workspace_id, scope, subject, revision desc
+on conflict (workspace_id, scope, subject) do update
+  set told_revision = excluded.told_revision, told_blocked = excluded.told_blocked, told_reason = excluded.told_reason
+  where excluded.told_revision > b.told_revision
+"""
+
+_ANSWER = """
+update blocks b set own_id = null, own_reason = null
+  from unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[]) as t (workspace_id, scope, subject, caused_by)
+ where b.workspace_id = t.workspace_id and b.scope = t.scope and b.subject = t.subject and b.own_id = t.caused_by
+"""
+
+_BLOCK = """
+insert into blocks as b (workspace_id, scope, subject, own_id, own_reason) values ($1, $2, $3, $4, $5)
+on conflict (workspace_id, scope, subject) do update
+  set own_id = coalesce(b.own_id, excluded.own_id), own_reason = coalesce(b.own_reason, excluded.own_reason)
+returning own_id
+"""
+
+_BLOCK_ADDRESSES = """
+insert into blocks as b (workspace_id, scope, subject, own_id, own_reason)
+select distinct on (m.workspace_id, m.address_hash) m.workspace_id, 'address', m.address_hash, u.block_id, $4
+  from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as u (workspace_id, id, block_id)
+  join messages m on m.workspace_id = u.workspace_id and m.id = u.id
+ where m.address_hash is not null order by m.workspace_id, m.address_hash
+on conflict (workspace_id, scope, subject) do update
+  set own_id = coalesce(b.own_id, excluded.own_id), own_reason = coalesce(b.own_reason, excluded.own_reason)
+returning workspace_id, subject, own_id
+"""
+
+_OWN_OF_MESSAGES = """
+select m.id, b.own_id from unnest($1::uuid[], $2::uuid[]) as u (workspace_id, id)
+  join messages m on m.workspace_id = u.workspace_id and m.id = u.id
+  join blocks b on b.workspace_id = m.workspace_id and b.scope = 'address' and b.subject = m.address_hash
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What contacts says of one subject."""
+
+    workspace_id: UUID
+    scope: Scope
+    subject: bytes
+    revision: int
+    blocked: bool
+    reason: str
+    caused_by: UUID | None
+
+
+def consent_subject(contact_id: UUID, purpose_id: UUID) -> bytes:
+    """The subject of a block of one contact for one purpose."""
+    return contact_id.bytes + purpose_id.bytes
+
+
+async def tell(tx: Connection, told: Sequence[Told]) -> None:
+    """Take over what contacts says; older revisions change nothing, but still lift a block of ours they name."""
+    await tx.execute(
+        _TELL,
+        [t.workspace_id for t in told],
+        [t.scope for t in told],
+        [t.subject for t in told],
+        [t.revision for t in told],
+        [t.blocked for t in told],
+        [t.reason for t in told],
+    )
+    answers = [t for t in told if t.caused_by is not None]
+    if answers:
+        await tx.execute(
+            _ANSWER,
+            [t.workspace_id for t in answers],
+            [t.scope for t in answers],
+            [t.subject for t in answers],
+            [t.caused_by for t in answers],
+        )
+
+
+async def block(tx: Connection, workspace_id: UUID, scope: Scope, subject: bytes, block_id: UUID, reason: str) -> UUID:
+    """Block a subject by ourselves; the id of the block that stands is returned."""
+    own_id: UUID = await tx.fetchval(_BLOCK, workspace_id, scope, subject, block_id, reason)
+    return own_id
+
+
+async def block_addresses(
+    tx: Connection, workspace_ids: list[UUID], message_ids: list[UUID], block_ids: list[UUID], reason: str
+) -> dict[UUID, UUID]:
+    """Block the addresses of these messages; message id → the id of the block that stands."""
+    await tx.fetch(_BLOCK_ADDRESSES, workspace_ids, message_ids, block_ids, reason)
+    rows: list[asyncpg.Record] = await tx.fetch(_OWN_OF_MESSAGES, workspace_ids, message_ids)
+    return {row["id"]: row["own_id"] for row in rows}

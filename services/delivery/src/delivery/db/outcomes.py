@@ -1,0 +1,96 @@
+"""Outcomes of attempts, written to sets of rows; accepted from attempting(n) and uncertain(n), whatever the lease."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+from common.db.pool import Connection
+
+from delivery.domain.ledger import OutcomeStatus
+
+# first_4xx_at is kept on the campaign's own clock, which stands still while it is paused.
+_SETTLE = """
+update messages m set
+  status = case when m.email is null and o.status in ('pending', 'deferred') then 'suppressed' else o.status end,
+  class = case when m.email is null and o.status in ('pending', 'deferred') then 'erased' else o.class end,
+  revision = m.revision + 1,
+  next_at = case o.status when 'deferred' then now() + o.wait when 'pending' then now() + o.wait else m.next_at end,
+  first_4xx_at = case when o.status = 'deferred'
+                      then coalesce(m.first_4xx_at, now() - w.paused_total) else m.first_4xx_at end,
+  smtp_code = coalesce(o.code, m.smtp_code),
+  smtp_enhanced = case when o.code is null then m.smtp_enhanced else o.enhanced end,
+  smtp_text = case when o.code is null then m.smtp_text else o.text end,
+  variant_id = coalesce(o.variant_id, m.variant_id),
+  sent_at = case when o.status = 'sent' then o.at else m.sent_at end
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::interval[], $7::int[], $8::text[],
+            $9::text[], $10::text[], $11::timestamptz[])
+       as o (workspace_id, id, attempt, status, class, wait, code, enhanced, text, variant_id, at),
+     mailings w
+where m.workspace_id = o.workspace_id and m.id = o.id and m.attempt = o.attempt
+  and w.workspace_id = m.workspace_id and w.id = m.mailing_id
+  and (m.status = 'attempting' or (m.status = 'uncertain' and o.status <> 'uncertain'))
+returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.status, m.class, m.attempt, m.revision,
+          m.next_at, m.provider, m.variant_id, m.smtp_code, m.smtp_enhanced, m.smtp_text, m.sent_at
+"""
+
+# A campaign is held when policy refusals since the last hold are many, and a good part of what was tried.
+_HOLD = """
+with tally as (
+  select workspace_id, mailing_id, coalesce(sum(n) filter (where status = 'failed' and class = 'policy'), 0) as policy,
+         coalesce(sum(n) filter (where status in ('sent', 'failed')), 0) as tried
+    from message_counts where (workspace_id, mailing_id) in (select * from unnest($1::uuid[], $2::uuid[])) group by 1, 2
+)
+update mailings w set held_reason = 'policy', held_after_policy = t.policy, held_after_tried = t.tried
+  from tally t
+ where w.workspace_id = t.workspace_id and w.id = t.mailing_id and w.held_reason is null and w.state = 'running'
+   and ((t.policy - w.held_after_policy >= 5
+         and (t.policy - w.held_after_policy) * 2 >= t.tried - w.held_after_tried)
+     or (t.policy - w.held_after_policy >= 20
+         and (t.policy - w.held_after_policy) * 10 >= t.tried - w.held_after_tried))
+returning w.workspace_id, w.id, w.held_reason, w.state_revision
+"""
+
+NO_WAIT = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How attempt n ended. `wait`: until the next try, for deferred and pending."""
+
+    workspace_id: UUID
+    id: UUID
+    attempt: int
+    status: OutcomeStatus
+    klass: str = ""
+    wait: timedelta = NO_WAIT
+    code: int | None = None
+    enhanced: str | None = None
+    text: str | None = None
+    variant_id: str | None = None
+    at: object = None
+
+
+async def settle(tx: Connection, outcomes: Sequence[Outcome]) -> list[asyncpg.Record]:
+    """Write outcomes; the rows that changed are returned. Repeating it changes nothing."""
+    rows = sorted(outcomes, key=lambda o: (o.workspace_id, o.id))
+    return await tx.fetch(
+        _SETTLE,
+        [o.workspace_id for o in rows],
+        [o.id for o in rows],
+        [o.attempt for o in rows],
+        [o.status for o in rows],
+        [o.klass for o in rows],
+        [o.wait for o in rows],
+        [o.code for o in rows],
+        [o.enhanced for o in rows],
+        [o.text for o in rows],
+        [o.variant_id for o in rows],
+        [o.at for o in rows],
+    )
+
+
+async def hold_refused(tx: Connection, workspace_ids: list[UUID], mailing_ids: list[UUID]) -> list[asyncpg.Record]:
+    """Hold those of the campaigns that meet policy refusals beyond measure; they are returned."""
+    return await tx.fetch(_HOLD, workspace_ids, mailing_ids)

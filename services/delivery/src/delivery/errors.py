@@ -1,0 +1,27 @@
+"""What can go wrong with a caller's request to delivery."""
+
+from common.errors import Conflict, NotFound
+
+
+class MessageNotFound(NotFound):
+    """There is no such message."""
+
+    code = "message_not_found"
+
+
+class NotUncertain(Conflict):
+    """Only an uncertain message can be sent again or resolved."""
+
+    code = "not_uncertain"
+
+
+class CampaignCancelled(Conflict):
+    """The campaign is cancelled; nothing of it is sent any more."""
+
+    code = "campaign_cancelled"
+
+
+class AddressErased(Conflict):
+    """The person is erased; there is no address to send to."""
+
+    code = "address_erased"

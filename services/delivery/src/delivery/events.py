@@ -1,0 +1,101 @@
+"""Ledger rows → events."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from common.contracts.delivery import DeliveryHeldV1
+from common.contracts.email import (
+    EmailDeferredV1,
+    EmailExpiredV1,
+    EmailFailedV1,
+    EmailSentV1,
+    EmailSuppressedV1,
+    EmailUncertainV1,
+    SmtpReply,
+)
+from common.db.pool import Connection
+from common.outbox.writer import Outgoing, record
+
+from delivery.db import mailings
+
+NO_BLOCKS: Mapping[UUID, UUID] = {}
+
+
+async def statuses(tx: Connection, rows: Sequence[asyncpg.Record], block_ids: Mapping[UUID, UUID] = NO_BLOCKS) -> None:
+    """Tell of rows as they are now; those in a state that is nobody's business (pending, cancelled) are left out."""
+    told = [row for row in rows if row["status"] in _BUILDERS]
+    if not told:
+        return
+    facts = await mailings.facts(tx, list({(row["workspace_id"], row["mailing_id"]) for row in told}))
+    outgoing = []
+    for row in told:
+        mailing = facts[(row["workspace_id"], row["mailing_id"])]
+        common = {
+            "message_id": row["id"],
+            "kind": row["kind"],
+            "contact_id": row["contact_id"],
+            "campaign_id": mailing["campaign_id"],
+            "purpose_id": mailing["purpose_id"],
+            "program_id": mailing["program_id"],
+            "variant_id": row["variant_id"],
+            "attempt": row["attempt"],
+            "revision": row["revision"],
+        }
+        outgoing.append(Outgoing(row["workspace_id"], _BUILDERS[row["status"]](common, row, block_ids)))
+    await record(tx, outgoing)
+
+
+async def held(tx: Connection, rows: Iterable[asyncpg.Record]) -> None:
+    """Tell that campaigns were held."""
+    await record(
+        tx,
+        [
+            Outgoing(
+                row["workspace_id"],
+                DeliveryHeldV1(campaign_id=row["id"], reason=row["held_reason"], state_revision=row["state_revision"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _reply(row: asyncpg.Record) -> SmtpReply:
+    return SmtpReply(code=row["smtp_code"], enhanced=row["smtp_enhanced"], text=row["smtp_text"])
+
+
+def _sent(common: dict[str, Any], row: asyncpg.Record, _blocks: Mapping[UUID, UUID]) -> EmailSentV1:
+    return EmailSentV1(**common, provider=row["provider"], smtp=_reply(row))
+
+
+def _deferred(common: dict[str, Any], row: asyncpg.Record, _blocks: Mapping[UUID, UUID]) -> EmailDeferredV1:
+    return EmailDeferredV1(**common, provider=row["provider"], next_at=row["next_at"], smtp=_reply(row))
+
+
+def _failed(common: dict[str, Any], row: asyncpg.Record, blocks: Mapping[UUID, UUID]) -> EmailFailedV1:
+    return EmailFailedV1(
+        **common, provider=row["provider"], failure=row["class"], smtp=_reply(row), block_id=blocks.get(row["id"])
+    )
+
+
+def _suppressed(common: dict[str, Any], row: asyncpg.Record, _blocks: Mapping[UUID, UUID]) -> EmailSuppressedV1:
+    return EmailSuppressedV1(**common, reason=row["class"])
+
+
+def _uncertain(common: dict[str, Any], row: asyncpg.Record, _blocks: Mapping[UUID, UUID]) -> EmailUncertainV1:
+    return EmailUncertainV1(**common, cause=row["class"])
+
+
+def _expired(common: dict[str, Any], _row: asyncpg.Record, _blocks: Mapping[UUID, UUID]) -> EmailExpiredV1:
+    return EmailExpiredV1(**common)
+
+
+_BUILDERS = {
+    "sent": _sent,
+    "deferred": _deferred,
+    "failed": _failed,
+    "suppressed": _suppressed,
+    "uncertain": _uncertain,
+    "expired": _expired,
+}

@@ -1,0 +1,24 @@
+"""Process: periodic work on the ledger."""
+
+import asyncio
+
+from common.db.pool import Database
+from common.jobs import Periodic, run_jobs
+
+from delivery.settings import Settings
+from delivery.use_cases.upkeep import publish_progress, reap_mailers, sweep
+
+PERIODICS = (
+    Periodic("progress", 0.5, publish_progress),
+    Periodic("sweep", 1.0, sweep),
+    Periodic("reap_mailers", 2.0, reap_mailers),
+)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run what is due until told to stop."""
+    database = await Database.open(settings.require_url("worker"), name="delivery-jobs", max_size=4)
+    try:
+        await run_jobs(database, (), PERIODICS, stop)
+    finally:
+        await database.close()

@@ -1,0 +1,37 @@
+"""Process: sends what is due. Its one promise: at most BARID_SEND_WINDOW messages ever wait for an outcome."""
+
+import asyncio
+import os
+import socket
+from datetime import timedelta
+from random import Random
+
+from common.clock import SYSTEM_CLOCK
+from common.db.pool import Database
+
+from delivery.domain.tokens import TokenKeys
+from delivery.settings import Settings
+from delivery.smtp.route import Route
+from delivery.use_cases.composing import Composer
+from delivery.use_cases.sending import Mailer, SendingOptions
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Send until told to stop; then finish what is under way and record it."""
+    route = Route.parse(settings.smtp_url.get_secret_value())
+    keys = TokenKeys(settings.link_key_ring())
+    database = await Database.open(settings.require_url("worker"), name="delivery-mailer", max_size=5)
+    try:
+        composer = Composer(database, keys, settings.public_url, SYSTEM_CLOCK, settings.bounce_address)
+        options = SendingOptions(
+            name=settings.instance or f"{socket.gethostname()}:{os.getpid()}",
+            window=settings.send_window,
+            connections=settings.smtp_connections,
+            messages_per_connection=settings.smtp_messages_per_connection,
+            dot_timeout_s=settings.smtp_dot_timeout_s,
+            retry_first=timedelta(seconds=settings.retry_first_s),
+            bounce_address=settings.bounce_address,
+        )
+        await Mailer(database, route, composer, options, SYSTEM_CLOCK, Random()).run(stop)  # noqa: S311 - jitter
+    finally:
+        await database.close()

@@ -1,0 +1,33 @@
+"""Delivery's settings."""
+
+from common.settings import ServiceSettings
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+
+class Settings(ServiceSettings):
+    """Shared settings, and what mailer and tracker need."""
+
+    model_config = SettingsConfigDict(env_prefix="DELIVERY_")
+
+    smtp_url: SecretStr = Field(
+        SecretStr("smtp://127.0.0.1:1025"),
+        validation_alias="BARID_SMTP_URL",
+        description="smtp://user:password@host:port (STARTTLS when offered), or smtps:// (TLS from the start)",
+    )
+    send_window: int = Field(
+        64, ge=1, le=4096, validation_alias="BARID_SEND_WINDOW", description="messages one mailer has under intents"
+    )
+    smtp_connections: int = Field(8, ge=1, le=256, validation_alias="BARID_SMTP_CONNECTIONS")
+    smtp_messages_per_connection: int = Field(200, ge=1, validation_alias="BARID_SMTP_MESSAGES_PER_CONNECTION")
+    smtp_dot_timeout_s: float = Field(
+        600.0, ge=1, validation_alias="BARID_SMTP_DOT_TIMEOUT_S", description="wait after the final dot (RFC 5321: 600)"
+    )
+    retry_first_s: float = Field(
+        60.0, gt=0, validation_alias="BARID_RETRY_FIRST_S", description="wait after the first temporary refusal"
+    )
+    bounce_address: str | None = Field(
+        None, validation_alias="BARID_BOUNCE_ADDRESS", description="envelope sender; without it, the sender's address"
+    )
+    tracker_host: str = "127.0.0.1"
+    tracker_port: int = 8090

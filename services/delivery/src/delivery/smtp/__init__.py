@@ -1,0 +1,1 @@
+"""The SMTP side: one dialogue at a time per connection, with its phase always known."""

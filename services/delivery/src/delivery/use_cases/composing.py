@@ -1,0 +1,188 @@
+"""A ledger row and its mailing → envelope and bytes. Content is prepared once per mailing and kept."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import asyncpg
+from common.clock import Clock
+from common.db.pool import Database
+from content.choose import variant_for
+from content.errors import ContentError
+from content.headers import HeaderError, address_spec
+from content.mime import MailHeaders, build
+from content.model import CompiledMail
+from content.render import RenderContext, render
+
+from delivery.db import mailings
+from delivery.domain.tokens import LinkToken, TokenKeys
+
+KEPT = 64
+
+
+class Uncomposable(Exception):
+    """The mail cannot be made for this recipient; `klass` is the failure's class."""
+
+    def __init__(self, klass: str, detail: str) -> None:
+        super().__init__(detail)
+        self.klass = klass
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Ready for the dialogue."""
+
+    sender: str
+    recipient: str
+    body: bytes
+    variant_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Mailing:
+    mail: CompiledMail
+    row: asyncpg.Record
+    sender: dict[str, Any]
+    domain: str
+    opens: bool
+    clicks: bool
+    list_id: str | None
+    feedback_id: str
+
+
+class Composer:
+    """Composes mail. Many transmitters share one."""
+
+    def __init__(
+        self, db: Database, keys: TokenKeys, public_url: str, clock: Clock, bounce_address: str | None = None
+    ) -> None:
+        self._db = db
+        self._keys = keys
+        self._public_url = public_url
+        self._clock = clock
+        self._bounce_address = bounce_address
+        self._kept: OrderedDict[tuple[UUID, UUID], _Mailing] = OrderedDict()
+        self._loading = asyncio.Lock()
+
+    async def compose(self, row: asyncpg.Record, *, utf8: bool) -> Mail:
+        """The mail of one ledger row. Raises Uncomposable."""
+        mailing = await self._mailing(row["workspace_id"], row["mailing_id"])
+        try:
+            recipient = address_spec(row["email"], smtputf8=utf8)
+        except HeaderError as error:
+            raise Uncomposable("unsupported_address", str(error)) from error
+        variant_id = row["variant_id"] or variant_for(mailing.mail, row["language"])
+        now = self._clock.now()
+        facts = mailing.row
+        token = LinkToken(
+            "u",
+            facts["kind"],
+            row["workspace_id"],
+            row["id"],
+            row["contact_id"],
+            facts["campaign_id"],
+            facts["purpose_id"],
+            now,
+        )
+        unsubscribe_url = self._url("u", token)
+        tracked: bool = row["tracking"]
+        try:
+            rendered = render(
+                mailing.mail,
+                variant_id,
+                RenderContext(
+                    fields=_fields(row),
+                    unsubscribe_url=unsubscribe_url,
+                    preferences_url=unsubscribe_url,
+                    browser_url=self._url("b", token.for_("b")),
+                    link=self._tracked_link(token) if tracked and mailing.clicks else None,
+                    pixel_url=f"{self._url('o', token.for_('o'))}.gif" if tracked and mailing.opens else None,
+                ),
+            )
+            campaign = facts["kind"] == "campaign"
+            body = build(
+                MailHeaders(
+                    from_email=mailing.sender["email"],
+                    from_name=mailing.sender.get("name"),
+                    reply_to=mailing.sender.get("reply_to"),
+                    to_email=row["email"],
+                    subject=rendered.subject,
+                    message_id=f"<{row['id']}@{mailing.domain}>",
+                    date=now,
+                    unsubscribe_url=unsubscribe_url if campaign else None,
+                    list_id=mailing.list_id if campaign else None,
+                    feedback_id=mailing.feedback_id if campaign else None,
+                    kind="bulk" if campaign else "single",
+                    smtputf8=utf8 and not recipient.isascii(),
+                ),
+                rendered.text,
+                rendered.html,
+            )
+        except (ContentError, HeaderError) as error:
+            raise Uncomposable("content", str(error)) from error
+        sender = self._bounce_address or address_spec(mailing.sender["email"])
+        return Mail(sender, recipient, body, variant_id)
+
+    async def _mailing(self, workspace_id: UUID, mailing_id: UUID) -> _Mailing:
+        key = (workspace_id, mailing_id)
+        found = self._kept.get(key)
+        if found is not None:
+            return found
+        async with self._loading:
+            if key not in self._kept:
+                async with self._db.connection() as connection:
+                    row = await mailings.load(connection, workspace_id, mailing_id)
+                if row is None:
+                    raise Uncomposable("content", "the campaign is gone")
+                self._kept[key] = _prepare(row)
+                if len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+            return self._kept[key]
+
+    def _url(self, place: str, token: LinkToken) -> str:
+        return f"{self._public_url}/{place}/{self._keys.sign(token)}"
+
+    def _tracked_link(self, token: LinkToken) -> Callable[[int, str], str]:
+        def tracked(number: int, url: str) -> str:
+            if not url.startswith(("http://", "https://")):
+                return url
+            return self._url("c", token.for_("c", number, url))
+
+        return tracked
+
+
+def _prepare(row: asyncpg.Record) -> _Mailing:
+    mail = CompiledMail.model_validate(row["content"])
+    wish = row["tracking"] or {}
+    sender = row["sender"]
+    domain = address_spec(sender["email"]).rpartition("@")[2]
+    purpose = row["purpose_key"] or (row["purpose_id"].hex if row["purpose_id"] else None)
+    return _Mailing(
+        mail,
+        row,
+        sender,
+        domain,
+        bool(wish.get("opens")),
+        bool(wish.get("clicks")),
+        f"{quote(purpose, safe='')}.{domain}" if purpose else None,
+        f"{row['id'].hex[-12:]}:{quote(purpose or 'none', safe='')}:{row['kind']}:{row['workspace_id'].hex[:12]}",
+    )
+
+
+def _fields(row: asyncpg.Record) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in (row["fields"] or {}).items():
+        head, dot, rest = name.partition(".")
+        if dot:
+            fields.setdefault(head, {})[rest] = value
+        elif isinstance(value, dict):
+            fields.setdefault(head, {}).update(value)
+        else:
+            fields[name] = value
+    fields.setdefault("email", row["email"])
+    fields.setdefault("language", row["language"])
+    return fields

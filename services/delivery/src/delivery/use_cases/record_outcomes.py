@@ -1,0 +1,68 @@
+"""Outcomes, counters, blocks, events and the intents they end: one transaction per batch."""
+
+import logging
+from collections.abc import Sequence
+from uuid import UUID
+
+from common.db.pool import TRANSIENT, Database
+from common.ids import new_id
+
+from delivery import events
+from delivery.db import blocks, marks, outcomes
+from delivery.db.outcomes import Outcome
+
+log = logging.getLogger(__name__)
+
+
+async def record_outcomes(db: Database, mailer_id: UUID, epoch: int, batch: Sequence[Outcome]) -> None:
+    """Write a batch. Raises what the database raises when it is away: nothing is written then."""
+    async with db.transaction() as tx:
+        rows = await outcomes.settle(tx, batch)
+        gone = [row for row in rows if row["status"] == "failed" and row["class"] == "bad_mailbox"]
+        block_ids = {}
+        if gone:
+            block_ids = await blocks.block_addresses(
+                tx,
+                [row["workspace_id"] for row in gone],
+                [row["id"] for row in gone],
+                [new_id() for _ in gone],
+                "bad_mailbox",
+            )
+        await events.statuses(tx, rows, block_ids)
+        await marks.unmark(tx, mailer_id, epoch, [o.workspace_id for o in batch], [o.id for o in batch])
+    refused = {(row["workspace_id"], row["mailing_id"]) for row in rows if row["class"] == "policy"}
+    if refused:
+        await hold_refused(db, refused)
+
+
+async def record_one_by_one(db: Database, mailer_id: UUID, epoch: int, batch: Sequence[Outcome]) -> None:
+    """After a data error: each by itself, without what the server said where that is what cannot be stored."""
+    for outcome in batch:
+        try:
+            await record_outcomes(db, mailer_id, epoch, [outcome])
+        except TRANSIENT:
+            raise
+        except Exception:
+            log.exception("outcome cannot be stored as it is", extra={"message_id": str(outcome.id)})
+            bare = Outcome(
+                outcome.workspace_id,
+                outcome.id,
+                outcome.attempt,
+                outcome.status,
+                outcome.klass,
+                outcome.wait,
+                at=outcome.at,
+            )
+            await record_outcomes(db, mailer_id, epoch, [bare])
+
+
+async def hold_refused(db: Database, keys: set[tuple[UUID, UUID]]) -> None:
+    """Hold campaigns that meet policy refusals beyond measure.
+
+    A transaction of its own: mailings are locked before messages, and here the messages came first. The same is
+    asked periodically, so a crash in between loses nothing.
+    """
+    async with db.transaction() as tx:
+        ordered = sorted(keys)
+        held = await outcomes.hold_refused(tx, [key[0] for key in ordered], [key[1] for key in ordered])
+        await events.held(tx, held)

@@ -1,0 +1,237 @@
+"""The mailer's work: mark, send, record, over and over, with at most W messages under its intents."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from common.clock import Clock
+from common.db.pool import TRANSIENT, Database
+
+from delivery import events
+from delivery.db import marks
+from delivery.domain.pacing import Pacing
+from delivery.domain.providers import PROVIDERS
+from delivery.smtp.route import Breaker, Route
+from delivery.use_cases.composing import Composer
+from delivery.use_cases.lease import RENEW_EVERY_S, RETRY_EVERY_S, Lease
+from delivery.use_cases.record_outcomes import record_one_by_one, record_outcomes
+from delivery.use_cases.transmitting import Transmitter
+from delivery.use_cases.window import FLUSH_AFTER_S, Item, Window
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 0.25
+PATROL_S = 1.0
+STALE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SendingOptions:
+    """How a mailer works."""
+
+    name: str
+    window: int = 64
+    connections: int = 8
+    messages_per_connection: int = 200
+    dot_timeout_s: float = 600.0
+    retry_first: timedelta = timedelta(seconds=60)
+    bounce_address: str | None = None
+
+
+class Mailer:
+    """One mailer process. `run` returns when everything marked has its outcome in the ledger."""
+
+    def __init__(
+        self, db: Database, route: Route, composer: Composer, options: SendingOptions, clock: Clock, rng: Random
+    ) -> None:
+        self._db = db
+        self._options = options
+        self._rng = rng
+        self.lease = Lease(db, options.name)
+        self.breaker = Breaker(rng)
+        self.window = Window(options.window, Pacing(options.window))
+        self._transmitters = [
+            Transmitter(route, self.window, self.lease, self.breaker, composer, options, clock, rng)
+            for _ in range(min(options.connections, options.window))
+        ]
+        self._stopping = False
+        self._closed = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until `stop`; then give back what has not begun, finish what has, and record it all."""
+        while not await self.lease.renew():
+            if await _wait(stop, RETRY_EVERY_S):
+                return
+        tasks = [_task(self._keep_lease()), _task(self._patrol()), _task(self._record())]
+        feeder = _task(self._feed())
+        workers = [_task(transmitter.run()) for transmitter in self._transmitters]
+        await _first(stop, [*tasks, feeder, *workers])
+        self._stopping = True
+        self.window.freed.set()
+        await asyncio.gather(feeder, return_exceptions=True)
+        for item in self.window.waiting():
+            self.window.give_back(item)
+        for transmitter in self._transmitters:
+            transmitter.finish()
+        await asyncio.gather(*workers, return_exceptions=True)
+        while self.window.items:
+            self.window.freed.clear()
+            await self.window.freed.wait()
+        self._closed.set()
+        self.window.recorded.set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.lease.leave()
+        for task in (feeder, *workers):
+            if not task.cancelled() and task.exception() is not None:
+                raise task.exception() or RuntimeError
+
+    async def _feed(self) -> None:
+        batch = max(1, self.window.size // 3)
+        while not self._stopping:
+            now = time.monotonic()
+            if not self.lease.may_write(self.lease.epoch):
+                await asyncio.sleep(IDLE_S)
+                continue
+            if (broken := self.breaker.wait_s()) > 0:
+                await asyncio.sleep(min(broken, IDLE_S))
+                continue
+            free = self.window.free
+            if free < batch and self.window.items:
+                self.window.freed.clear()
+                await self.window.freed.wait()
+                continue
+            try:
+                taken = await self._take(free, self.window.pacing.quotas(PROVIDERS, free, now))
+            except TRANSIENT as error:
+                log.warning("cannot mark messages", extra={"error": type(error).__name__})
+                await asyncio.sleep(RETRY_EVERY_S)
+                continue
+            if not taken:
+                await asyncio.sleep(IDLE_S)
+
+    async def _take(self, limit: int, quotas: dict[str, int]) -> int:
+        if not quotas:
+            return 0
+        epoch = self.lease.epoch
+        async with self._db.transaction() as tx:
+            rows = await marks.take(tx, self.lease.mailer_id, epoch, limit, quotas)
+            await events.statuses(tx, [row for row in rows if row["status"] == "suppressed"])
+        now = time.monotonic()
+        for row in rows:
+            if row["status"] == "attempting":
+                self.window.put(
+                    Item(
+                        row["workspace_id"],
+                        row["id"],
+                        row["mailing_id"],
+                        row["attempt"],
+                        epoch,
+                        row["provider"],
+                        now,
+                        row,
+                    )
+                )
+        return len(rows)
+
+    async def _record(self) -> None:
+        """Write outcomes as they come. While the database is away they wait here, and the window with them."""
+        window = self.window
+        while not (self._closed.is_set() and not window.outcomes):
+            if not window.outcomes:
+                window.recorded.clear()
+                await window.recorded.wait()
+            if len(window.outcomes) < window.size // 3 and not self._stopping:
+                await asyncio.sleep(FLUSH_AFTER_S)
+            batch, window.outcomes = window.outcomes, []
+            by_epoch: dict[int, list[tuple[Item, Any]]] = {}
+            for entry in batch:
+                by_epoch.setdefault(entry[0].epoch, []).append(entry)
+            for epoch, entries in by_epoch.items():
+                await self._record_batch(epoch, entries)
+
+    async def _record_batch(self, epoch: int, entries: list[tuple[Item, Any]]) -> None:
+        batch = [outcome for _, outcome in entries]
+        write = record_outcomes
+        while batch:
+            try:
+                await write(self._db, self.lease.mailer_id, epoch, batch)
+            except TRANSIENT as error:
+                log.warning("outcomes wait for the database", extra={"n": len(batch), "error": type(error).__name__})
+                await asyncio.sleep(RETRY_EVERY_S)
+            except Exception:
+                if write is record_one_by_one:
+                    log.exception("an outcome cannot be written; it is kept and tried again")
+                    await asyncio.sleep(RETRY_EVERY_S * 5)
+                write = record_one_by_one
+            else:
+                break
+        self.window.committed(entries)
+
+    async def _keep_lease(self) -> None:
+        while True:
+            renewed = await self.lease.renew()
+            if not renewed and self.lease.must_close():
+                self._close_sockets()
+            started = time.monotonic()
+            while time.monotonic() - started < (RENEW_EVERY_S if renewed else RETRY_EVERY_S):
+                await asyncio.sleep(0.5)
+                if self.lease.must_close():
+                    self._close_sockets()
+                    break
+
+    def _close_sockets(self) -> None:
+        for item in self.window.waiting():
+            self.window.give_back(item)
+        for transmitter in self._transmitters:
+            transmitter.abort()
+
+    async def _patrol(self) -> None:
+        """Give back what waits for a connection when its campaign stopped, or when it waited too long."""
+        while True:
+            await asyncio.sleep(PATROL_S)
+            now = time.monotonic()
+            waiting = self.window.waiting()
+            if not waiting:
+                continue
+            stopped: set[tuple[UUID, UUID]] = set()
+            try:
+                async with self._db.connection() as connection:
+                    keys = list({(item.workspace_id, item.mailing_id) for item in waiting})
+                    stopped = await marks.stopped(connection, keys)
+            except TRANSIENT:
+                pass
+            for item in self.window.waiting():
+                if (
+                    now - item.marked_at > STALE_S
+                    or item.epoch != self.lease.epoch
+                    or (item.workspace_id, item.mailing_id) in stopped
+                ):
+                    self.window.give_back(item)
+
+
+def _task(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    return asyncio.create_task(work)
+
+
+async def _first(stop: asyncio.Event, tasks: "list[asyncio.Task[None]]") -> None:
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

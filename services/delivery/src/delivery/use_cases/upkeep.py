@@ -1,0 +1,102 @@
+"""What runs periodically: reaping, sweeping, and telling campaigns how far they are."""
+
+import logging
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from common.contracts.delivery import DeliveryProgressedV1
+from common.db.pool import Connection, Database
+from common.outbox.writer import Outgoing, record
+
+from delivery import events
+from delivery.db import mailers, progress, sweeps
+from delivery.domain.balance import Balance, balance_of
+from delivery.use_cases.record_outcomes import hold_refused
+
+log = logging.getLogger(__name__)
+
+
+async def reap_mailers(db: Database) -> None:
+    """What a gone mailer had under its intents becomes uncertain."""
+    async with db.transaction() as tx:
+        rows = await mailers.reap(tx)
+        await events.statuses(tx, rows)
+    if rows:
+        log.warning("a mailer is gone; its messages are uncertain", extra={"n": len(rows)})
+
+
+async def sweep(db: Database) -> None:
+    """Cancelled, expired, retried: in batches, each its own transaction, until little is left."""
+    async with db.transaction() as tx:
+        more = await sweeps.cancel(tx)
+    while more == sweeps.BATCH:
+        async with db.transaction() as tx:
+            more = await sweeps.cancel(tx)
+    async with db.transaction() as tx:
+        await events.statuses(tx, await sweeps.expire(tx))
+    async with db.transaction() as tx:
+        await sweeps.retry_once(tx)
+    async with db.transaction() as tx:
+        await sweeps.rest(tx)
+
+
+async def publish_progress(db: Database) -> None:
+    """Tell of every campaign whose counters or state changed, at most once a second each."""
+    async with db.transaction() as tx:
+        due = await progress.due(tx)
+        if not due:
+            return
+        rows = await progress.states(tx, [row["workspace_id"] for row in due], [row["mailing_id"] for row in due])
+        known = {(row["workspace_id"], row["mailing_id"]): row for row in due}
+        outgoing = [
+            Outgoing(row["workspace_id"], await _told(tx, row, known[(row["workspace_id"], row["id"])])) for row in rows
+        ]
+        await record(tx, outgoing)
+    refusing = {(row["workspace_id"], row["id"]) for row in rows if row["counts"].get("failed:policy")}
+    if refusing:
+        await hold_refused(db, refusing)
+
+
+async def _told(tx: Connection, row: asyncpg.Record, due: asyncpg.Record) -> DeliveryProgressedV1:
+    workspace_id: UUID = row["workspace_id"]
+    before: dict[str, Any] = due["published"] or {}
+    balance, bump = balance_of(row["counts"]), 0
+    complete = row["eligible"] is not None and balance.open == 0 and balance.rows == row["eligible"]
+    retrying = row["uncertain_policy"] == "retry_once" and row["state"] != "cancelled" and row["unsent_uncertain"]
+    final = complete and not retrying and not row["marked"]
+    if final and not before.get("final"):
+        counted = balance_of(await progress.recount(tx, workspace_id, row["id"]))
+        if counted != balance:
+            log.error("the counters differed from the ledger", extra={"campaign_id": str(row["id"])})
+            await progress.mend(tx, workspace_id, row["id"])
+            balance, bump = counted, 1
+            final = counted.open == 0 and counted.rows == row["eligible"]
+    state_revision = before.get("state_revision", 0) if row["marked"] else row["state_revision"]
+    told = _event(row, due["revision"] + bump, balance, state_revision, final)
+    again = state_revision != row["state_revision"] or (complete and not final)
+    await progress.published(
+        tx, workspace_id, row["id"], told.model_dump(mode="json"), again=again, bump=bump + (1 if again else 0)
+    )
+    return told
+
+
+def _event(
+    row: asyncpg.Record, revision: int, balance: Balance, state_revision: int, final: bool
+) -> DeliveryProgressedV1:
+    return DeliveryProgressedV1(
+        campaign_id=row["id"],
+        revision=revision,
+        eligible=row["eligible"],
+        rows=balance.rows,
+        sent=balance.sent,
+        failed=balance.failed,
+        suppressed=balance.suppressed,
+        uncertain=balance.uncertain,
+        expired=balance.expired,
+        cancelled=balance.cancelled,
+        open=balance.open,
+        deferred=balance.deferred,
+        state_revision=state_revision,
+        final=final,
+    )

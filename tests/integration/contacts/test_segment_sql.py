@@ -1,0 +1,249 @@
+"""The compiled SQL answers what the rule means: compared with the plain evaluator on generated rules and people."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from common.ids import new_id, purpose_id
+from contacts.db import segment_sql, segments
+from contacts.domain.segment_binding import bind
+from contacts.domain.segment_evaluation import Activity, Person, holds
+from contacts.domain.segment_rules import parse_rule
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fixtures.databases import service_database
+from tests.integration.contacts.people import Someone, define, make_list, store
+
+WORKSPACE = UUID(int=0xA0D1)
+FOREIGN = UUID(int=0xF0E1)
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+TEXTS = ["تهران", "طهران", "يزد", "یزد", "کرج", "كرج", "Berlin", "BERLIN", "a%b", "a_b", "x'y", "۱۲", "12", "ـ", "é"]
+KINDS = {"city": "text", "note": "text", "age": "number", "rank": "number", "vip": "boolean", "gold": "boolean",
+         "born": "date", "seen": "date"}  # fmt: skip
+INDEXED = {"city", "age", "vip", "born"}
+NUMBERS = [-3, 0, 1, 2.5, 10, 1000000]
+DATES = ["2026-05-30", "2026-05-31", "2026-06-01", "2020-02-29", "1999-12-31"]
+TAGS = ["vip", "VIP", "خاص", "new"]
+MOMENTS = [NOW - timedelta(days=d) for d in (0, 1, 29, 30, 31, 400)]
+EVENTS = ["email.sent", "email.opened", "email.clicked"]
+PURPOSES = ["newsletter", "offers"]
+CAMPAIGNS = [UUID(int=1), UUID(int=2)]
+LISTS: list[UUID] = []
+
+values_of = {
+    "text": st.sampled_from(TEXTS), "number": st.sampled_from(NUMBERS), "boolean": st.booleans(),
+    "date": st.sampled_from(DATES), "time": st.sampled_from([m.isoformat() for m in MOMENTS]),
+}  # fmt: skip
+spans = st.sampled_from(["1h", "24h", "1d", "29d", "30d", "31d"])
+
+
+@st.composite
+def comparisons(draw):
+    kind = draw(st.sampled_from(sorted(values_of)))
+    if kind == "time":
+        name = "created_at"
+    elif kind == "number" and draw(st.booleans()):
+        name = "score"
+    elif kind == "text" and draw(st.booleans()):
+        name = draw(st.sampled_from(["first_name", "last_name", "language", "country", "timezone", "stage", "email"]))
+    else:
+        name = "attributes." + draw(st.sampled_from([n for n, k in KINDS.items() if k == kind]))
+    ops = {
+        "text": ["eq", "neq", "in", "not_in", "contains", "not_contains", "starts_with", "ends_with"],
+        "number": ["eq", "neq", "in", "not_in", "gt", "gte", "lt", "lte"],
+        "boolean": ["eq", "neq"],
+        "date": ["eq", "neq", "gt", "gte", "lt", "lte", "within", "not_within"],
+        "time": ["gt", "gte", "lt", "lte", "within", "not_within"],
+    }
+    op = draw(st.sampled_from([*ops[kind], "exists", "not_exists"]))
+    rule = {"field": name, "op": op}
+    if op in ("in", "not_in"):
+        rule["value"] = draw(st.lists(values_of[kind], min_size=1, max_size=3))
+    elif op in ("within", "not_within"):
+        rule["value"] = draw(spans)
+    elif op not in ("exists", "not_exists"):
+        rule["value"] = draw(values_of[kind])
+    return rule
+
+
+tag_rules = st.one_of(
+    st.builds(lambda op, v: {"field": "tags", "op": op, "value": v},
+              st.sampled_from(["contains", "not_contains"]), st.sampled_from(TAGS)),
+    st.builds(lambda op, v: {"field": "tags", "op": op, "value": v},
+              st.sampled_from(["contains_any", "contains_all"]),
+              st.lists(st.sampled_from(TAGS), min_size=1, max_size=3)),
+    st.builds(lambda op: {"field": "tags", "op": op}, st.sampled_from(["exists", "not_exists"])),
+)  # fmt: skip
+statuses = st.sampled_from(["subscribed", "unsubscribed", "pending", "none"])
+consent_rules = st.one_of(
+    st.builds(lambda op, v, p: {"field": "consent", "op": op, "value": v, "purpose": p},
+              st.sampled_from(["eq", "neq"]), statuses, st.sampled_from(PURPOSES)),
+    st.builds(lambda op, v, p: {"field": "consent", "op": op, "value": v, "purpose": p},
+              st.sampled_from(["in", "not_in"]), st.lists(statuses, min_size=1, max_size=4), st.sampled_from(PURPOSES)),
+)  # fmt: skip
+event_rules = st.builds(
+    lambda event, op, n, within, campaign, machine: {
+        "event": event, "op": op, "machine": machine,
+        **({} if op == "never" else {"value": n}),
+        **({} if within is None else {"within": within}),
+        **({} if campaign is None else {"campaign_id": str(campaign)}),
+    },
+    st.sampled_from(EVENTS), st.sampled_from(["at_least", "at_most", "exactly", "never"]), st.integers(0, 3),
+    st.none() | spans, st.none() | st.sampled_from(CAMPAIGNS), st.booleans(),
+)  # fmt: skip
+list_rules = st.builds(
+    lambda n, op: {"list": n, "op": op}, st.integers(0, 1), st.sampled_from(["member", "not_member"])
+)
+rules = st.recursive(
+    st.one_of(comparisons(), comparisons(), tag_rules, consent_rules, event_rules, list_rules),
+    lambda inner: st.one_of(
+        st.builds(lambda parts: {"all": parts}, st.lists(inner, max_size=3)),
+        st.builds(lambda parts: {"any": parts}, st.lists(inner, min_size=1, max_size=3)),
+        st.builds(lambda part: {"not": part}, inner),
+    ),
+    max_leaves=6,
+)
+
+
+def people() -> list[tuple[Someone, Person, list[Activity]]]:
+    """Sixty contacts that between them have every value, several and none."""
+    found = []
+    for n in range(60):
+
+        def pick(values, salt, n=n):
+            index = (n * 7 + salt * 13 + n // 5) % (len(values) + 1)
+            return None if index == len(values) else values[index]
+
+        fields = {
+            "first_name": pick(TEXTS, 1), "last_name": pick(["", *TEXTS], 2), "language": pick(["ar", "fa", "en"], 3),
+            "country": pick(["IR", "DE"], 4), "timezone": pick(["Asia/Tehran"], 5), "stage": pick(TEXTS, 6) or "lead",
+            "score": float(pick(NUMBERS, 7) or 0), "created_at": pick(MOMENTS, 8) or NOW - timedelta(days=29, hours=3),
+        }  # fmt: skip
+        attributes = {
+            "city": pick(TEXTS, 9), "note": pick(["", "x" * 600, *TEXTS], 10), "age": pick(NUMBERS, 11),
+            "rank": pick(NUMBERS, 12), "vip": pick([True, False], 13), "gold": pick([True, False], 14),
+            "born": pick([*DATES, "2026-05-31T10:00:00Z"], 15), "seen": pick([*DATES, "2026-05-31 23:59"], 16),
+        }  # fmt: skip
+        attributes = {name: value for name, value in attributes.items() if value is not None}
+        tags = [tag for i, tag in enumerate(TAGS) if (n >> i) & 1]
+        email = f"{pick(['Berlin', 'a_b', 'يزد'], 17) or 'p'}{n}@example.com"
+        consents = {
+            purpose_id(WORKSPACE, key): status
+            for i, key in enumerate(PURPOSES)
+            if (status := pick(["subscribed", "unsubscribed", "pending", "none"], 18 + i))
+        }
+        activity = [
+            Activity(EVENTS[(n + i) % 3], NOW - timedelta(days=(0, 1, 29, 30, 31)[(n * i) % 5]), (n + i) % 4 == 0,
+                     pick(CAMPAIGNS, i))
+            for i in range(n % 6)
+        ]  # fmt: skip
+        someone = Someone(email, None, fields, attributes, tags)
+        person = Person({**fields, "email": email}, attributes, tags, frozenset(), consents, activity)
+        found.append((someone, person, activity))
+    return found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(postgres):
+    async with service_database(postgres, "contacts") as db:
+        known = people()
+        for workspace in (WORKSPACE, FOREIGN):
+            for name, kind in KINDS.items():
+                await define(db.worker, workspace, name, kind, indexed=name in INDEXED)
+        await store(db.worker, WORKSPACE, [someone for someone, _, _ in known])
+        await store(db.worker, FOREIGN, [Someone("Berlin@example.com", attributes={"city": "تهران", "age": 1})])
+        lists = [
+            await make_list(db.worker, WORKSPACE, [someone.id for n, (someone, _, _) in enumerate(known) if n % k == 0])
+            for k in (2, 3)
+        ]
+        persons = {}
+        async with db.worker.transaction(WORKSPACE) as tx:
+            for n, (someone, person, activity) in enumerate(known):
+                await tx.executemany(
+                    "insert into consents (workspace_id, contact_id, purpose_id, status) values ($1, $2, $3, $4)",
+                    [(WORKSPACE, someone.id, purpose, status) for purpose, status in person.consents.items()],
+                )
+                await tx.executemany(
+                    "insert into activity (workspace_id, event_id, contact_id, type, at, machine, campaign_id)"
+                    " values ($1, $2, $3, $4, $5, $6, $7)",
+                    [(WORKSPACE, new_id(), someone.id, a.event, a.at, a.machine, a.campaign_id) for a in activity],
+                )
+                on = frozenset(one for one, k in zip(lists, (2, 3), strict=True) if n % k == 0)
+                persons[someone.id] = Person(
+                    person.fields, person.attributes, person.tags, on, person.consents, person.activity
+                )
+            attributes = await segments.attributes(tx, WORKSPACE)
+        yield db, lists, persons, attributes
+
+
+def with_lists(rule, lists):
+    """The drawn rule names lists by number."""
+    if isinstance(rule, dict):
+        return {key: str(lists[value]) if key == "list" else with_lists(value, lists) for key, value in rule.items()}
+    return [with_lists(part, lists) for part in rule] if isinstance(rule, list) else rule
+
+
+async def check(world, drawn):
+    db, lists, persons, attributes = world
+    rule = bind(parse_rule(with_lists(drawn, lists)), attributes, WORKSPACE)
+    expected = {contact_id for contact_id, person in persons.items() if holds(rule, person, NOW)}
+    query = segment_sql.statement(segment_sql.matching(rule, WORKSPACE, NOW))
+    async with db.api.transaction(WORKSPACE, readonly=True) as tx:
+        found = {row["id"] for row in await tx.fetch(query.sql, *query.args)}
+        assert found == expected, drawn
+        assert await segments.count(tx, WORKSPACE, rule, NOW) == len(expected)
+    left_out = segment_sql.statement(segment_sql.chosen([rule], lists[:1], [rule], WORKSPACE, NOW))
+    async with db.worker.transaction() as tx:
+        rows = await tx.fetch(left_out.sql, *left_out.args)
+    on_list = {contact_id for contact_id, person in persons.items() if lists[0] in person.lists}
+    assert {row["id"] for row in rows} == expected | on_list
+    assert len(rows) == len(expected | on_list)
+    assert {row["id"] for row in rows if row["left_out"]} == expected
+
+
+def examples(number):
+    return settings(max_examples=number, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_generated_rules_mean_the_same_in_sql(world):
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(_generate, world, loop, 250)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_ten_thousand_generated_rules_mean_the_same_in_sql(world):
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(_generate, world, loop, 10_000)
+
+
+def _generate(world, loop, number):
+    @examples(number)
+    @given(rules)
+    def run(drawn):
+        asyncio.run_coroutine_threadsafe(check(world, drawn), loop).result(30)
+
+    run()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"all": []},
+        {"not": {"all": []}},
+        {"not": {"not": {"field": "attributes.city", "op": "not_exists"}}},
+        {"any": [{"field": "attributes.age", "op": "gt", "value": 1},
+                 {"field": "tags", "op": "contains", "value": "vip"}]},
+        {"all": [{"field": "attributes.age", "op": "gt", "value": 0}, {"field": "tags", "op": "exists"}]},
+        {"field": "attributes.city", "op": "contains", "value": "يزد"},
+        {"field": "email", "op": "eq", "value": " BERLIN0@Example.com"},
+    ],
+)  # fmt: skip
+@pytest.mark.asyncio(loop_scope="module")
+async def test_chosen_rules_mean_the_same_in_sql(world, rule):
+    await check(world, rule)
