@@ -14,7 +14,7 @@ import structlog
 import uvloop
 
 from common.db.migrate import upgrade
-from common.errors import Misconfigured
+from common.errors import BaridError, Misconfigured
 from common.logging import set_up_logging
 from common.settings import ServiceSettings, load
 from common.telemetry import set_up_tracing
@@ -62,7 +62,20 @@ def dispatch(
         fail(f"{service} {name}: {error.message}", MISCONFIGURED)
     except (*_UNREACHABLE, _UNKNOWN_DATABASE) as error:
         fail(f"{service} {name}: the database cannot be used: {brief(error)}", FAILED)
+    except (BaridError, ExceptionGroup) as error:
+        told = _told(error)
+        if told is None:
+            raise
+        fail(f"{service} {name}: {told.message}" + (f" ({told.mend})" if told.mend else ""), FAILED)
     sys.exit(0)
+
+
+def _told(error: Exception) -> BaridError | None:
+    """The error that says for itself what is wrong, also from within task groups; None beside any other error."""
+    if isinstance(error, ExceptionGroup):
+        first, *others = error.exceptions
+        return _told(first) if not others else None
+    return error if isinstance(error, BaridError) else None
 
 
 def run_process(
