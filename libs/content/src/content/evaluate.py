@@ -7,7 +7,7 @@ from typing import Any
 
 from liquid.exceptions import LiquidError
 
-from content.filters import AFTER_NUMBER, LINK, LINK_END, PIXEL, Filter, filters_for
+from content.filters import AFTER_NUMBER, ESCAPES, LINK, LINK_END, PIXEL, Filter, filters_for
 from content.filters import text as as_text
 from content.liquid import parse, render_engine
 from content.model import Choice, Operand, Pixel, Program, Segment, Slot, Test, Url
@@ -26,6 +26,20 @@ def prepare(program: Program, language: str) -> Fill:
     return _sequence(program.segments, filters_for(language), program.markup)
 
 
+def prepare_encoded(program: Program, language: str, encode: Callable[[str], bytes]) -> Callable[[Scope], bytes]:
+    """The same as bytes in an encoding that can be joined piece by piece: static text is encoded once."""
+    if program.source is not None:
+        whole = prepare(program, language)
+        return lambda scope: encode(whole(scope))
+    filters, markup = filters_for(language), program.markup
+    pieces: list[bytes | Piece] = [
+        encode(segment) if isinstance(segment, str) else _piece(segment, filters, markup)
+        for segment in program.segments
+    ]
+    join = b"".join
+    return lambda scope: join([p if p.__class__ is bytes else encode(p(scope)) for p in pieces])  # type: ignore[operator]
+
+
 def _sequence(segments: Sequence[Segment], filters: Mapping[str, Filter], markup: bool) -> Fill:
     pieces: list[str | Piece] = [
         segment if isinstance(segment, str) else _piece(segment, filters, markup) for segment in segments
@@ -40,12 +54,11 @@ def _sequence(segments: Sequence[Segment], filters: Mapping[str, Filter], markup
 def _piece(segment: Slot | Choice | Url | Pixel, filters: Mapping[str, Filter], markup: bool) -> Piece:
     if isinstance(segment, Slot):
         value = _value(segment, filters)
+        if segment.filters and segment.filters[-1].name in ESCAPES:
+            return value
         return lambda scope: as_text(value(scope))
     if isinstance(segment, Url):
-        body, number, filled = _sequence(segment.body, filters, markup), segment.number, has_value(segment.body)
-        if markup:
-            return lambda scope: html_escape(fill_url(scope, number, body(scope), filled=filled))
-        return lambda scope: fill_url(scope, number, body(scope), filled=filled)
+        return _url(segment, filters, markup)
     if isinstance(segment, Pixel):
         return lambda scope: pixel_markup(scope.pixel_url) if scope.pixel_url else ""
     arms = [(_holds(arm.test) if arm.test else None, _sequence(arm.body, filters, markup)) for arm in segment.arms]
@@ -57,6 +70,18 @@ def _piece(segment: Slot | Choice | Url | Pixel, filters: Mapping[str, Filter], 
         return ""
 
     return choose
+
+
+def _url(segment: Url, filters: Mapping[str, Filter], markup: bool) -> Piece:
+    body, number, filled = _sequence(segment.body, filters, markup), segment.number, has_value(segment.body)
+    escape = html_escape if markup else str
+    if filled:
+        return lambda scope: escape(fill_url(scope, number, body(scope), filled=True))
+    fixed = fill_url(Scope({}), None, body(Scope({})), filled=False)
+    untracked = escape(fixed)
+    if number is None or not fixed.startswith("http"):
+        return lambda _: untracked
+    return lambda scope: escape(scope.link(number, fixed)) if scope.link else untracked
 
 
 def _value(slot: Slot, filters: Mapping[str, Filter]) -> Callable[[Scope], Any]:

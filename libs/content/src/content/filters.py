@@ -25,7 +25,7 @@ MAX_NUMBER = 10**15
 
 # Marks inside compiled text: link begin, its url, link end, pixel. Noncharacters: no text may hold them.
 LINK, AFTER_NUMBER, LINK_END, PIXEL = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
-_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]")
+_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]")
 _BREAKS = re.compile("[\r\n\x85\u2028\u2029]+")
 
 

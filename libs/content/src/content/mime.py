@@ -2,20 +2,24 @@
 it builds some 200 mails a second; this builds thousands.
 """
 
-from binascii import b2a_qp
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
 from content import headers as h
+from content.quoted import quoted_printable
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_PART = b'Content-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n'
+_PART = b'Content-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 # "=_" cannot occur in quoted-printable text, so that no content can end a part.
 BOUNDARY = b"=_barid_alternative"
 _MULTIPART = b'Content-Type: multipart/alternative; boundary="%b"\r\n\r\n' % BOUNDARY
+_PLAIN = _PART % b"plain"
+_BEFORE_TEXT = b"%b--%b\r\n%b" % (_MULTIPART, BOUNDARY, _PLAIN)
+_BEFORE_HTML = b"\r\n--%b\r\n%b" % (BOUNDARY, _PART % b"html")
+_END = b"\r\n--%b--\r\n" % BOUNDARY
 _KINDS: dict[str, bytes] = {
     "bulk": b"Precedence: bulk\r\n",
     "single": b"",
@@ -46,23 +50,22 @@ class MailHeaders:
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
-def build(headers: MailHeaders, text: str, html: str | None = None) -> bytes:
-    """A whole message, not dot-stuffed. Raises HeaderError for a value that no header may carry."""
+def build(headers: MailHeaders, text: str | bytes, html: str | bytes | None = None) -> bytes:
+    """A whole message, not dot-stuffed. Bytes are quoted-printable already, as `render_encoded` gives them.
+
+    Raises HeaderError for a value that no header may carry.
+    """
+    plain = text if isinstance(text, bytes) else quoted_printable(text)
     if html is None:
-        return b"".join((header_block(headers), _PART % b"plain", b"\r\n", quoted_printable(text)))
+        return b"".join((header_block(headers), _PLAIN, plain, b"" if plain.endswith(b"\r\n") else b"\r\n"))
     return b"".join(
         (
             header_block(headers),
-            _MULTIPART,
-            b"--%b\r\n" % BOUNDARY,
-            _PART % b"plain",
-            b"\r\n",
-            quoted_printable(text),
-            b"\r\n--%b\r\n" % BOUNDARY,
-            _PART % b"html",
-            b"\r\n",
-            quoted_printable(html),
-            b"\r\n--%b--\r\n" % BOUNDARY,
+            _BEFORE_TEXT,
+            plain,
+            _BEFORE_HTML,
+            html if isinstance(html, bytes) else quoted_printable(html),
+            _END,
         )
     )
 
@@ -93,16 +96,6 @@ def header_block(headers: MailHeaders) -> bytes:
     lines.append(_KINDS[headers.kind])
     lines.append(b"MIME-Version: 1.0\r\n")
     return b"".join(lines)
-
-
-def quoted_printable(text: str) -> bytes:
-    """RFC 2045: UTF-8 in lines of at most 76 characters, line ends as CRLF, no bare CR or LF."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    data = text.replace("\n", "\r\n").encode("utf-8", "replace")
-    encoded = b2a_qp(data, istext=True)
-    # Without a line end of its own the encoder writes soft breaks as bare LF.
-    return encoded if b"\r\n" in data else encoded.replace(b"\n", b"\r\n")
 
 
 def rfc5322_date(moment: datetime) -> bytes:

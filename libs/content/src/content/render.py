@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from content.evaluate import Fill, prepare
+from content.evaluate import Fill, prepare, prepare_encoded
 from content.model import CompiledMail, CompiledVariant
 from content.program import Scope
+from content.quoted import quoted_piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +31,62 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoded:
+    """The same with the bodies in quoted-printable, for `mime.build`."""
+
+    subject: str
+    html: bytes | None
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class _Ready:
     subject: Fill
     html: Fill | None
     text: Fill
+    html_encoded: Callable[[Scope], bytes] | None
+    text_encoded: Callable[[Scope], bytes]
 
 
 def render(mail: CompiledMail, variant_id: str, context: RenderContext) -> Rendered:
     """Fill a variant (an unknown id: the default). The compiled mail is prepared once and kept."""
-    ready = mail._ready.get(variant_id)
-    if ready is None:
-        ready = mail._ready[variant_id] = _prepare(_variant(mail, variant_id))
+    ready, scope = _ready(mail, variant_id), _scope(mail, context)
+    return Rendered(
+        subject=_one_line(ready.subject(scope)),
+        html=ready.html(scope) if ready.html else None,
+        text=ready.text(scope),
+    )
+
+
+def render_encoded(mail: CompiledMail, variant_id: str, context: RenderContext) -> Encoded:
+    """The same mail for sending: static text was encoded when the variant was first used."""
+    ready, scope = _ready(mail, variant_id), _scope(mail, context)
+    return Encoded(
+        subject=_one_line(ready.subject(scope)),
+        html=ready.html_encoded(scope) if ready.html_encoded else None,
+        text=ready.text_encoded(scope),
+    )
+
+
+def _one_line(subject: str) -> str:
+    return " ".join(subject.split())
+
+
+def _scope(mail: CompiledMail, context: RenderContext) -> Scope:
     data = {
         **context.fields,
         "unsubscribe_url": context.unsubscribe_url,
         "preferences_url": context.preferences_url,
         "browser_url": context.browser_url,
     }
-    scope = Scope(data, context.link if mail.clicks else None, context.pixel_url if mail.opens else None)
-    return Rendered(
-        subject=" ".join(ready.subject(scope).split()),
-        html=ready.html(scope) if ready.html else None,
-        text=ready.text(scope),
-    )
+    return Scope(data, context.link if mail.clicks else None, context.pixel_url if mail.opens else None)
+
+
+def _ready(mail: CompiledMail, variant_id: str) -> _Ready:
+    ready = mail._ready.get(variant_id)
+    if ready is None:
+        ready = mail._ready[variant_id] = _prepare(_variant(mail, variant_id))
+    return ready
 
 
 def _variant(mail: CompiledMail, variant_id: str) -> CompiledVariant:
@@ -65,4 +99,6 @@ def _prepare(variant: CompiledVariant) -> _Ready:
         subject=prepare(variant.subject, variant.language),
         html=prepare(variant.html, variant.language) if variant.html else None,
         text=prepare(variant.text, variant.language),
+        html_encoded=prepare_encoded(variant.html, variant.language, quoted_piece) if variant.html else None,
+        text_encoded=prepare_encoded(variant.text, variant.language, quoted_piece),
     )
