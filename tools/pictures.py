@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = ROOT / "examples" / "templates" / "longest-night"
 PICTURES = ROOT / "docs" / "pictures"
 MAX_BYTES = 200 * 1024
+HEIGHTS = {"fa": 1270, "ar": 1270, "en": 1350}
 FOOTERS = {
     "fa": "کاروان‌کتاب، تهران، خیابان انقلاب، شماره ۱۲۴۰",
     "ar": "قافلة الكتب، ٢٤ شارع طلعت حرب، القاهرة",
@@ -77,7 +78,14 @@ def photograph(chromium: str, html: str, target: Path, width: int, height: int) 
     with tempfile.TemporaryDirectory() as home:
         page = Path(home) / "mail.html"
         page.write_text(html)
-        command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"]
+        command = [
+            chromium,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--disable-dev-shm-usage",
+        ]
         command += [f"--user-data-dir={home}/profile", f"--window-size={width},{height}", f"--screenshot={target}"]
         subprocess.run([*command, page.as_uri()], check=True, capture_output=True, timeout=120)
     if target.stat().st_size > MAX_BYTES:
@@ -88,7 +96,7 @@ def main() -> int:
     """Write campaign.json anew and take the pictures."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--width", type=int, default=660)
-    parser.add_argument("--height", type=int, default=1390)
+    parser.add_argument("--height", type=int, default=0, help="0: as long as each mail is at 660 pixels")
     parser.add_argument("--into", type=Path, default=PICTURES)
     parser.add_argument("--only-campaign", action="store_true", help="write campaign.json and stop")
     options = parser.parse_args()
@@ -105,7 +113,7 @@ def main() -> int:
         body = message.get_body(("html",))
         assert body is not None
         target = options.into / f"mail-{language}.png"
-        photograph(chromium, body.get_content(), target, options.width, options.height)
+        photograph(chromium, body.get_content(), target, options.width, options.height or HEIGHTS[language])
         print(f"{target}: {target.stat().st_size // 1024} KB  {message['Subject']}")
     return 0
 

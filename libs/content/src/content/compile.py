@@ -10,7 +10,6 @@ from content.direction import has_rtl
 from content.document import before_end_of_body, clean, dressed, footer_markup, from_mjml, inlined
 from content.errors import at
 from content.evaluate import prepare
-from content.filters import PIXEL
 from content.links import LinkTable
 from content.liquid import URL_NAMES, check, syntax_error
 from content.markup import Token, scan
@@ -27,6 +26,7 @@ from content.model import (
 from content.placeholders import URL_ATTRIBUTES, Placeholders, marked
 from content.plaintext import anchored, text_from_html, with_links
 from content.program import Scope, compile_program
+from content.values import PIXEL
 from content.wording import wording_for
 
 CLIPPED_AT = 102 * 1024

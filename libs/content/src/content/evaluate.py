@@ -7,11 +7,12 @@ from typing import Any
 
 from liquid.exceptions import LiquidError
 
-from content.filters import AFTER_NUMBER, ESCAPES, LINK, LINK_END, PIXEL, Filter, filters_for
-from content.filters import text as as_text
+from content.filters import ESCAPES, Filter, filters_for
 from content.liquid import parse, render_engine
 from content.model import Choice, Operand, Pixel, Program, Segment, Slot, Test, Url
 from content.program import Scope, fill_url, has_value, pixel_markup
+from content.values import AFTER_NUMBER, LINK, LINK_END, PIXEL
+from content.values import text as as_text
 
 Piece = Callable[[Scope], str]
 Fill = Callable[[Scope], str]

@@ -92,6 +92,8 @@ def address_spec(email: str, *, smtputf8: bool = False) -> str:
         raise HeaderError("the local part of the address is not ASCII, which needs SMTPUTF8")
     if not _DOT_ATOM.fullmatch(local):
         if not (local.startswith('"') and local.endswith('"') and len(local) > 2):
+            if re.search(r'[@<>,;:"\[\]]', local):
+                raise HeaderError("the address's local part has characters that need quotes")
             local = '"' + local.replace("\\", "\\\\").replace('"', '\\"') + '"'
         elif re.search(r'(?<!\\)"', local[1:-1]):
             raise HeaderError("the quotes in the address's local part do not match")

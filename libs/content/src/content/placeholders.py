@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 
 from content.errors import at
-from content.filters import AFTER_NUMBER, LINK, LINK_END
 from content.liquid import TOKEN, line_of
 from content.markup import Token, scan
+from content.values import AFTER_NUMBER, LINK, LINK_END
 
 URL_ATTRIBUTES = frozenset(
     {"href", "src", "background", "poster", "action", "cite", "longdesc", "xlink:href", "srcset"}

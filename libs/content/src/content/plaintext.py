@@ -6,8 +6,8 @@ from collections.abc import Callable
 from html import unescape
 
 from content.direction import has_rtl
-from content.filters import LINK, LINK_END
 from content.markup import BLOCKS, Token, attribute, scan
+from content.values import LINK, LINK_END
 
 _SPACES = re.compile(r"[ \t\r\n\f\u00a0\u200c]*[ \t\r\n\f\u00a0]+")
 _HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
@@ -70,7 +70,8 @@ def text_from_html(html: str, url_of: Callable[[str], str], *, own_line: bool, h
             _open(html, token, writer, hrefs)
         else:
             _close(token, writer, hrefs, url_of, own_line)
-    lines = [line.strip() for line in "".join(writer.out).split("\n")]
+    # A separator between two links means nothing once each has a line of its own.
+    lines = [re.sub(r"^[·•|]\s+", "", line.strip()) for line in "".join(writer.out).split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 

@@ -18,9 +18,11 @@ from liquid.builtin.tags.if_tag import IfNode
 from liquid.builtin.tags.unless_tag import UnlessNode
 from liquid.expression import Expression
 
-from content.filters import AFTER_NUMBER, LINK, LINK_END, PIXEL
+from content.filters import Filter, filters_for
 from content.liquid import parse
 from content.model import Arm, Choice, FilterCall, Operand, Pixel, Program, Segment, Slot, Test, Url
+from content.values import AFTER_NUMBER, LINK, LINK_END, PIXEL
+from content.values import text as as_text
 
 _COMPARISONS: dict[type, Any] = {
     logical.LtExpression: "<",
@@ -43,22 +45,24 @@ def compile_program(source: str, language: str, *, markup: bool) -> Program:
     """Segments where static text, slots and if/else are all there is; else the source. Raises LiquidError."""
     template = parse(source, language)
     try:
-        return Program(markup=markup, segments=tuple(_marks(_nodes(template.nodes))))
+        return Program(markup=markup, segments=tuple(_marks(_nodes(template.nodes, filters_for(language)))))
     except NotSimple:
         return Program(markup=markup, source=source)
 
 
-def _nodes(nodes: Iterable[Node]) -> list[Segment]:
+def _nodes(nodes: Iterable[Node], filters: Mapping[str, Filter]) -> list[Segment]:
     result: list[Segment] = []
     for node in nodes:
         if isinstance(node, ContentNode):
             result.append(node.text)
         elif isinstance(node, OutputNode):
-            result.append(_slot(node.expression))
+            slot = _slot(node.expression)
+            constant = _constant(slot, filters)
+            result.append(slot if constant is None else constant)
         elif isinstance(node, IfNode | UnlessNode):
-            result.append(_choice(node))
+            result.append(_choice(node, filters))
         elif isinstance(node, BlockNode):
-            result.extend(_nodes(node.nodes))
+            result.extend(_nodes(node.nodes, filters))
         elif not str(node.token.value).startswith(("comment", "#")):
             raise NotSimple
     return result
@@ -89,22 +93,34 @@ def _operand(expression: Expression) -> Operand:
     raise NotSimple
 
 
-def _choice(node: IfNode | UnlessNode) -> Choice:
+def _constant(slot: Slot, filters: Mapping[str, Filter]) -> str | None:
+    """The text of a slot in which nothing is the recipient's; but "now" is different each time."""
+    operands = [slot.of, *(o for call in slot.filters for o in (*call.args, *call.named.values()))]
+    if any(operand.path is not None for operand in operands) or slot.of.value in ("now", "today"):
+        return None
+    value: object = slot.of.value
+    for call in slot.filters:
+        named = {name: operand.value for name, operand in call.named.items()}
+        value = filters[call.name](value, *[operand.value for operand in call.args], **named)
+    return as_text(value)
+
+
+def _choice(node: IfNode | UnlessNode, filters: Mapping[str, Filter]) -> Choice:
     first = _test(node.condition)
     if isinstance(node, UnlessNode):
         first = Test(op="not", tests=(first,))
-    arms = [Arm(test=first, body=_body(node.consequence))]
+    arms = [Arm(test=first, body=_body(node.consequence, filters))]
     for alternative in node.alternatives:
         if not isinstance(alternative, ConditionalBlockNode):
             raise NotSimple
-        arms.append(Arm(test=_test(alternative.expression), body=_body(alternative.block)))
+        arms.append(Arm(test=_test(alternative.expression), body=_body(alternative.block, filters)))
     if node.default:
-        arms.append(Arm(body=_body(node.default)))
+        arms.append(Arm(body=_body(node.default, filters)))
     return Choice(k="choice", arms=tuple(arms))
 
 
-def _body(block: BlockNode) -> tuple[Segment, ...]:
-    return tuple(_marks(_nodes(block.nodes)))
+def _body(block: BlockNode, filters: Mapping[str, Filter]) -> tuple[Segment, ...]:
+    return tuple(_marks(_nodes(block.nodes, filters)))
 
 
 def _test(expression: Expression) -> Test:
