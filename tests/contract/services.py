@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from common.consumer.subscription import Consumer
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("contacts", "campaigns", "delivery", "analytics")
+# What a service's table of subscriptions may ask its process for.
+_GIVEN = {"pepper": b"pepper-of-the-tests-of-32-bytes!"}
 
 
 def sources(service: str) -> list[Path]:
@@ -24,5 +27,7 @@ def trees(service: str) -> dict[Path, ast.Module]:
 
 def consumers_of(service: str) -> tuple[Consumer, ...]:
     """The service's whole subscription table."""
-    found: tuple[Consumer, ...] = importlib.import_module(f"{service}.consumers.subscriptions").consumers()
+    build = importlib.import_module(f"{service}.consumers.subscriptions").consumers
+    needed = [one.name for one in inspect.signature(build).parameters.values() if one.default is one.empty]
+    found: tuple[Consumer, ...] = build(**{name: _GIVEN[name] for name in needed})
     return found
