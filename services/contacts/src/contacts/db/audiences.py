@@ -16,7 +16,7 @@ from contacts.domain.segment_binding import Bound
 
 _START = """
 insert into campaigns (workspace_id, campaign_id, status, purpose_id, rule, fields)
-select w, c, 'freezing', p, r, array(select jsonb_array_elements_text(f))
+select w, c, 'freezing', p, r, array(select jsonb_array_elements_text(f -> 'names'))
   from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::jsonb[], $5::jsonb[]) as t(w, c, p, r, f)
 on conflict (workspace_id, campaign_id) do update
    set status = excluded.status, purpose_id = excluded.purpose_id, rule = excluded.rule, fields = excluded.fields
@@ -99,7 +99,9 @@ async def start(
     fields: Sequence[Sequence[str]],
 ) -> list[asyncpg.Record]:
     """Take note of started campaigns; returns those that nothing was known of but perhaps a state."""
-    return await tx.fetch(_START, workspace_ids, campaign_ids, purpose_ids, rules, [list(f) for f in fields])
+    # An object around each list: the driver would take a list of lists for a matrix.
+    names = [{"names": list(one)} for one in fields]
+    return await tx.fetch(_START, workspace_ids, campaign_ids, purpose_ids, rules, names)
 
 
 async def set_states(
