@@ -133,10 +133,11 @@ def with_totals(life: Life, totals: Totals) -> Life:
 
 
 def with_progress(life: Life, progress: Progress) -> Life:
-    """The highest revision stands; of the final ones, the highest of those is kept too: it closes the books."""
+    """The highest revision stands. Of the final ones whose sum holds the highest is kept too: it closes the books."""
     if life.progress is None or life.progress.revision < progress.revision:
         life = replace(life, progress=progress)
-    if progress.final and (life.closing is None or life.closing.revision < progress.revision):
+    closes = progress.final and progress.open == 0 and progress.settled == progress.rows
+    if closes and (life.closing is None or life.closing.revision < progress.revision):
         life = replace(life, closing=progress)
     return life
 
@@ -164,12 +165,14 @@ def wished(life: Life, wish: Wish) -> Life:
 
 def settled(life: Life) -> Life:
     """Close the books if they can be: rejected, or final with both sums holding. Later final revisions re-close."""
+    closed = life.closing if life.closing and balance(life.totals, life.closing).balanced else None
     if life.rejection:
-        return replace(life, outcome="failed", final_revision=life.final_revision or 0)
-    if not (life.closing and balance(life.totals, life.closing).balanced):
+        return replace(life, outcome="failed", final_revision=closed.revision if closed else 0)
+    if closed is None:
         return life
-    outcome: Outcome = life.outcome or ("cancelled" if life.wish == "cancelled" else "completed")
-    return replace(life, outcome=outcome, final_revision=max(life.closing.revision, life.final_revision or 0))
+    # No command is taken after the end, so the wish is the one under which it ended.
+    outcome: Outcome = "cancelled" if life.wish == "cancelled" else "completed"
+    return replace(life, outcome=outcome, final_revision=closed.revision)
 
 
 def status(life: Life) -> tuple[Status, str | None, str | None]:
