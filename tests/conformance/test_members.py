@@ -70,15 +70,15 @@ class TestMembers:
         assert len(await service.seen()) == 30
 
     async def test_two_members_that_read_the_same_source_do_its_events_once(self, service, in_order):
-        """Both believe they own everything: only the offsets decide."""
+        """Both believe they own everything and have no inbox: only the offsets decide."""
         events = service.segments(400, [new_id() for _ in range(8)])
         await service.transport.producer().publish([as_record(event) for event in events])
 
         async def dawdle(tx, events) -> None:
             await asyncio.sleep(0.003)
 
-        first = service.runner(service.consumer(dawdle, max_batch=20))
-        second = service.runner(service.consumer(dawdle, max_batch=30))
+        first = service.runner(service.consumer(dawdle, max_batch=20, keyed=True))
+        second = service.runner(service.consumer(dawdle, max_batch=30, keyed=True))
         everything = await service.readers[0].assignment()
 
         async def all_of_it() -> frozenset[str]:
