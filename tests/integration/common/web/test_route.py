@@ -140,7 +140,9 @@ async def test_ready_and_metrics_with_a_database(app, http_client, token) -> Non
         await client.get(f"/v1/things/{uuid4()}")
         metrics = (await client.get("/metrics")).text
 
-    line = 'http_request_seconds_count{method="GET",route="/v1/things/{thing_id}",service="contacts",status="404"}'
+    line = (
+        'barid_http_request_seconds_count{method="GET",route="/v1/things/{thing_id}",service="contacts",status="404"}'
+    )
     assert line in metrics
 
 

@@ -19,7 +19,7 @@ def signing_key(request: Request) -> str:
 
 
 @router.get("/v1/tokens/jwks.json")
-@router.get("/.well-known/jwks.json", include_in_schema=False)
+@router.get("/.well-known/jwks.json", operation_id="get_well_known_token_keys")
 async def get_token_keys(request: Request) -> dict[str, Any]:
     """The public keys that verify access tokens (JWKS, RFC 7517)."""
     keys: dict[str, Any] = orjson.loads(request.app.state.settings.token_keys)
