@@ -52,7 +52,7 @@ class AddRecipients:
         keys = sorted({(event.workspace_id, event.data.campaign_id) for event in events})
         locked = await mailings.ensure_and_lock(tx, keys)
         live = [event for event in events if not locked[(event.workspace_id, event.data.campaign_id)]["purged"]]
-        rows = {}
+        rows: dict[UUID, NewMessage] = {}
         for event in live:
             state = locked[(event.workspace_id, event.data.campaign_id)]["state"]
             for recipient in event.data.recipients:

@@ -1,6 +1,7 @@
 """message.requested: single and test mail, in the first lane."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from common.contracts.campaigns import MessageRequestedV1
 from common.contracts.envelope import Received
@@ -21,7 +22,7 @@ class AddRequested:
 
     async def __call__(self, tx: Connection, events: Sequence[Received[MessageRequestedV1]]) -> None:
         """Handle a batch of events."""
-        rows = {}
+        rows: dict[UUID, NewMessage] = {}
         for event in sorted(events, key=lambda one: (one.workspace_id, one.data.request_id)):
             await mailings.request(
                 tx,

@@ -73,6 +73,11 @@ select {COLUMNS} from messages m
  where m.workspace_id = $1 and m.id = $2
 """  # noqa: S608 - the parts are constants
 
+_FOR_BROWSER = """
+select workspace_id, id, mailing_id, contact_id, email, language, timezone, country, tracking, fields, variant_id
+  from messages where workspace_id = $1 and id = $2 and email is not null
+"""
+
 _MAILING_OF = """
 select w.id, w.state from mailings w
  where w.workspace_id = $1 and w.id = (select mailing_id from messages where workspace_id = $1 and id = $2)
@@ -183,3 +188,16 @@ async def resolve(
 ) -> asyncpg.Record | None:
     """The message if it was uncertain, as it is now."""
     return await tx.fetchrow(_RESOLVE, workspace_id, message_id, status, klass)
+
+
+async def address_hash(tx: Connection, workspace_id: UUID, message_id: UUID) -> bytes | None:
+    """The keyed hash of the address a message went to; None once it is erased."""
+    found: bytes | None = await tx.fetchval(
+        "select address_hash from messages where workspace_id = $1 and id = $2", workspace_id, message_id
+    )
+    return found
+
+
+async def for_browser(tx: Connection, workspace_id: UUID, message_id: UUID) -> asyncpg.Record | None:
+    """What rendering needs of a message, while its person is not erased."""
+    return await tx.fetchrow(_FOR_BROWSER, workspace_id, message_id)

@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -18,7 +19,7 @@ from content.mime import MailHeaders, build
 from content.model import CompiledMail
 from content.render import RenderContext, render
 
-from delivery.db import mailings
+from delivery.db import mailings, messages
 from delivery.domain.tokens import LinkToken, TokenKeys
 
 KEPT = 64
@@ -78,16 +79,7 @@ class Composer:
         variant_id = row["variant_id"] or variant_for(mailing.mail, row["language"])
         now = self._clock.now()
         facts = mailing.row
-        token = LinkToken(
-            "u",
-            facts["kind"],
-            row["workspace_id"],
-            row["id"],
-            row["contact_id"],
-            facts["campaign_id"],
-            facts["purpose_id"],
-            now,
-        )
+        token = self._token(mailing, row)
         unsubscribe_url = self._url("u", token)
         tracked: bool = row["tracking"]
         try:
@@ -127,6 +119,43 @@ class Composer:
         sender = self._bounce_address or address_spec(mailing.sender["email"])
         return Mail(sender, recipient, body, variant_id)
 
+    async def view(self, workspace_id: UUID, message_id: UUID) -> str:
+        """The mail as a page, with nothing tracked. Raises Uncomposable once the person is erased."""
+        async with self._db.transaction(workspace_id, readonly=True) as tx:
+            row = await messages.for_browser(tx, workspace_id, message_id)
+        if row is None:
+            raise Uncomposable("content", "the message is gone")
+        mailing = await self._mailing(workspace_id, row["mailing_id"])
+        token = self._token(mailing, row)
+        unsubscribe_url = self._url("u", token)
+        try:
+            rendered = render(
+                mailing.mail,
+                row["variant_id"] or variant_for(mailing.mail, row["language"]),
+                RenderContext(
+                    fields=_fields(row),
+                    unsubscribe_url=unsubscribe_url,
+                    preferences_url=unsubscribe_url,
+                    browser_url=self._url("b", token.for_("b")),
+                ),
+            )
+        except ContentError as error:
+            raise Uncomposable("content", str(error)) from error
+        return rendered.html or f"<!doctype html><meta charset=utf-8><pre>{escape(rendered.text)}</pre>"
+
+    def _token(self, mailing: _Mailing, row: asyncpg.Record) -> LinkToken:
+        facts = mailing.row
+        return LinkToken(
+            "u",
+            facts["kind"],
+            row["workspace_id"],
+            row["id"],
+            row["contact_id"],
+            facts["campaign_id"],
+            facts["purpose_id"],
+            self._clock.now(),
+        )
+
     async def _mailing(self, workspace_id: UUID, mailing_id: UUID) -> _Mailing:
         key = (workspace_id, mailing_id)
         found = self._kept.get(key)
@@ -134,8 +163,9 @@ class Composer:
             return found
         async with self._loading:
             if key not in self._kept:
-                async with self._db.connection() as connection:
-                    row = await mailings.load(connection, workspace_id, mailing_id)
+                # With the workspace, so that it works under the tracker's role too.
+                async with self._db.transaction(workspace_id, readonly=True) as tx:
+                    row = await mailings.load(tx, workspace_id, mailing_id)
                 if row is None:
                     raise Uncomposable("content", "the campaign is gone")
                 self._kept[key] = _prepare(row)

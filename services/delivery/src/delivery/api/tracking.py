@@ -1,0 +1,243 @@
+"""The public paths of mails, as a bare ASGI application: open, click, unsubscribe, view in browser.
+
+A framework costs more here than the work does. No path changes anything on GET or HEAD but a count.
+"""
+
+import re
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from common.contracts.addresses import InvalidAddress, a_label
+from common.contracts.email import EmailClickedV1, EmailOpenedV1
+from common.db.pool import TRANSIENT, Database
+from common.outbox.writer import Outgoing
+from starlette.types import Receive, Scope, Send
+
+from delivery.domain import pages
+from delivery.domain.machines import machine_rule
+from delivery.domain.tokens import BadToken, LinkToken, TokenKeys, TokenPurpose
+from delivery.use_cases.composing import Composer, Uncomposable
+from delivery.use_cases.group_commit import GroupCommit
+from delivery.use_cases.unsubscribe import unsubscribe
+
+Headers = list[tuple[bytes, bytes]]
+
+MAX_FORM = 16 * 1024
+GIF = (
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,"
+    b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+)
+_COMMON: Headers = [
+    (b"cache-control", b"no-store, private"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-robots-tag", b"noindex"),
+    (b"x-content-type-options", b"nosniff"),
+]
+_GIF_HEADERS: Headers = [(b"content-type", b"image/gif"), (b"content-length", b"%d" % len(GIF)), *_COMMON]
+_PAGE_POLICY = (
+    b"content-security-policy",
+    b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
+)
+_MAIL_POLICY = (
+    b"content-security-policy",
+    (
+        b"sandbox allow-popups allow-top-navigation-by-user-activation; default-src 'none'; "
+        b"img-src http: https: data:; style-src 'unsafe-inline' https:; font-src https: data:; frame-ancestors 'none'"
+    ),
+)
+_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+
+
+class Tracking:
+    """The application. `kept` are opens and clicks; unsubscribing has its own transaction."""
+
+    def __init__(self, db: Database, keys: TokenKeys, kept: GroupCommit, composer: Composer) -> None:
+        self._db = db
+        self._keys = keys
+        self._kept = kept
+        self._composer = composer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        method: str = scope["method"]
+        place, token = path[1:2], path[3:]
+        if path[2:3] != "/" or place not in "ocub" or method not in {"GET", "HEAD", "POST"}:
+            await self._other(path, send)
+        elif place == "o" and method != "POST":
+            await self._open(scope, token.removesuffix(".gif"), send)
+        elif place == "c" and method != "POST":
+            await self._click(scope, token, send)
+        elif place == "u":
+            await self._unsubscribe(scope, token, receive, send)
+        elif place == "b" and method != "POST":
+            await self._view(scope, token, send)
+        else:
+            await _missing(send)
+
+    def _token(self, text: str, purpose: TokenPurpose) -> LinkToken | None:
+        try:
+            return self._keys.verify(text, purpose)
+        except BadToken:
+            return None
+
+    async def _open(self, scope: Scope, text: str, send: Send) -> None:
+        token = self._token(text, "o")
+        if token is None:
+            await _missing(send)
+            return
+        rule = _machine(scope)
+        event = EmailOpenedV1(**_facts(token), machine=rule is not None, machine_rule=rule)
+        await self._kept.durable(Outgoing(token.workspace_id, event))
+        await _answer(send, 200, _GIF_HEADERS, b"" if scope["method"] == "HEAD" else GIF)
+
+    async def _click(self, scope: Scope, text: str, send: Send) -> None:
+        token = self._token(text, "c")
+        location = None if token is None else _location(token.url)
+        if token is None or location is None:
+            await _missing(send)
+            return
+        rule = _machine(scope)
+        event = EmailClickedV1(
+            **_facts(token), machine=rule is not None, machine_rule=rule, link=token.link, url=token.url
+        )
+        await self._kept.durable(Outgoing(token.workspace_id, event))
+        await _answer(send, 302, [(b"location", location), (b"content-length", b"0"), *_COMMON], b"")
+
+    async def _unsubscribe(self, scope: Scope, text: str, receive: Receive, send: Send) -> None:
+        token = self._token(text, "u")
+        if token is None:
+            await _missing(send)
+            return
+        language = pages.language_of(_header(scope, b"accept-language"))
+        if scope["method"] != "POST":
+            await _page(send, 200, pages.ask(language), head=scope["method"] == "HEAD")
+            return
+        body = await _form(receive)
+        if body is None:
+            await _answer(send, 413, [(b"content-length", b"0"), *_COMMON], b"")
+            return
+        if token.kind == "test":
+            await _page(send, 200, pages.tell(language, "test"))
+            return
+        everything = parse_qs(body.decode("utf-8", "replace")).get("scope") == ["all"]
+        by_page = b"scope=" in body and b"One-Click" not in body
+        try:
+            async with self._db.transaction(token.workspace_id) as tx:
+                await unsubscribe(tx, token, "page" if by_page else "one_click", everything=everything)
+        except TRANSIENT:
+            await _page(send, 503, pages.tell(language, "later"), retry=True)
+            return
+        await _page(send, 200, pages.done(language, everything=everything))
+
+    async def _view(self, scope: Scope, text: str, send: Send) -> None:
+        token = self._token(text, "b")
+        if token is None:
+            await _missing(send)
+            return
+        try:
+            html = await self._composer.view(token.workspace_id, token.message_id)
+        except Uncomposable:
+            await _missing(send)
+            return
+        except TRANSIENT:
+            language = pages.language_of(_header(scope, b"accept-language"))
+            await _page(send, 503, pages.tell(language, "later"), retry=True)
+            return
+        await _page(send, 200, html, policy=_MAIL_POLICY, head=scope["method"] == "HEAD")
+
+    async def _other(self, path: str, send: Send) -> None:
+        if path in {"/healthz", "/readyz"}:
+            # Ready by itself: without the database it still answers opens and clicks.
+            await _answer(send, 200, [(b"content-type", b"application/json")], b'{"status":"ready"}')
+        elif path == "/metrics":
+            from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+            await _answer(send, 200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], generate_latest())
+        else:
+            await _missing(send)
+
+
+def _facts(token: LinkToken) -> dict[str, Any]:
+    return {
+        "message_id": token.message_id,
+        "kind": token.kind,
+        "contact_id": token.contact_id,
+        "campaign_id": token.campaign_id,
+        "purpose_id": token.purpose_id,
+        "sent_at": token.sent_at,
+    }
+
+
+def _machine(scope: Scope) -> str | None:
+    agent = purpose = b""
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            agent = value
+        elif name in {b"purpose", b"sec-purpose", b"x-purpose", b"x-moz"}:
+            purpose = value
+    return machine_rule(scope["method"], agent.decode("latin-1"), purpose.decode("latin-1"))
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), "")
+
+
+def _location(url: str) -> bytes | None:
+    """The target as a header value: http or https only, nothing that could end the line."""
+    if _UNSAFE.search(url):
+        url = quote(url.strip(), safe="%/:=&?~#+!$,;'@()*[]")
+    if url.isascii():
+        return url.encode() if url.startswith(("http://", "https://")) else None
+    try:
+        parts = urlsplit(url)
+        host = a_label(parts.hostname or "") + (f":{parts.port}" if parts.port else "")
+    except (InvalidAddress, ValueError):
+        return None
+    rest = quote(parts._replace(scheme="", netloc="").geturl(), safe="%/:=&?~#+!$,;'@()*[]")
+    return f"{parts.scheme}://{host}{rest}".encode() if parts.scheme in {"http", "https"} else None
+
+
+async def _form(receive: Receive) -> bytes | None:
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return body
+        body += bytes(message.get("body", b""))
+        if len(body) > MAX_FORM:
+            return None
+        if not message.get("more_body"):
+            return body
+
+
+async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _page(
+    send: Send,
+    status: int,
+    html: str,
+    *,
+    policy: tuple[bytes, bytes] = _PAGE_POLICY,
+    head: bool = False,
+    retry: bool = False,
+) -> None:
+    body = html.encode()
+    headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        policy,
+        *_COMMON,
+    ]
+    if retry:
+        headers.append((b"retry-after", b"60"))
+    await _answer(send, status, headers, b"" if head else body)
+
+
+async def _missing(send: Send) -> None:
+    await _page(send, 404, pages.tell("en", "missing"))

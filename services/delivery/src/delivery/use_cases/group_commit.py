@@ -1,0 +1,100 @@
+"""Opens and clicks into the outbox: many requests, one commit; each is answered when its event is durable.
+
+If the database does not commit in time the answer goes out anyway, and the event waits here, within a bound.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+
+from common.db.pool import TRANSIENT, Database
+from common.outbox.writer import Outgoing, record
+from prometheus_client import Counter, Gauge
+
+log = logging.getLogger(__name__)
+
+GATHER_S = 0.004
+ANSWER_AFTER_S = 0.25
+COMMIT_S = 5.0
+RETRY_S = 0.5
+MOST_WAITING = 50_000
+MOST_PER_COMMIT = 2_000
+
+LOST = Counter("tracker_events_lost_total", "Opens and clicks dropped because the buffer was full", ["type"])
+WAITING = Gauge("tracker_events_waiting", "Opens and clicks that are not durable yet")
+
+
+@dataclass(slots=True)
+class _Batch:
+    answered: "asyncio.Future[bool]"
+    events: list[Outgoing] = field(default_factory=list)
+
+
+class GroupCommit:
+    """Start it with `run`; `durable` adds an event and says whether it was committed in time."""
+
+    def __init__(self, db: Database, most_waiting: int = MOST_WAITING) -> None:
+        self._db = db
+        self._most = most_waiting
+        self._gathering: _Batch | None = None
+        self._batches: deque[_Batch] = deque()
+        self._waiting = 0
+        self._some = asyncio.Event()
+        self._closing = False
+
+    async def durable(self, event: Outgoing) -> bool:
+        """Add an event; True once it is committed, False if that takes longer than anybody should wait."""
+        if self._waiting >= self._most:
+            LOST.labels(type(event.data).__name__).inc()
+            return False
+        batch = self._gathering
+        if batch is None or len(batch.events) >= MOST_PER_COMMIT:
+            loop = asyncio.get_running_loop()
+            batch = self._gathering = _Batch(loop.create_future())
+            self._batches.append(batch)
+            loop.call_later(ANSWER_AFTER_S, _answer, batch.answered, False)
+            self._some.set()
+        batch.events.append(event)
+        self._waiting += 1
+        return await asyncio.shield(batch.answered)
+
+    async def run(self) -> None:
+        """Commit until closed, and then what is left."""
+        while True:
+            if not self._batches:
+                if self._closing:
+                    return
+                self._some.clear()
+                await self._some.wait()
+                continue
+            if not self._closing:
+                await asyncio.sleep(GATHER_S)
+            await self._commit(self._batches[0])
+
+    def close(self) -> None:
+        """No more events come: `run` ends once all are committed."""
+        self._closing = True
+        self._some.set()
+
+    async def _commit(self, batch: _Batch) -> None:
+        if self._gathering is batch:
+            self._gathering = None
+        try:
+            async with asyncio.timeout(COMMIT_S), self._db.transaction() as tx:
+                await record(tx, batch.events)
+        except TRANSIENT as error:
+            # It may have committed all the same; the events' ids make a repetition harmless.
+            WAITING.set(self._waiting)
+            log.warning("tracked events wait for the database", extra={"error": type(error).__name__})
+            await asyncio.sleep(RETRY_S)
+            return
+        self._batches.popleft()
+        self._waiting -= len(batch.events)
+        _answer(batch.answered, True)
+        WAITING.set(self._waiting)
+
+
+def _answer(future: "asyncio.Future[bool]", value: bool) -> None:
+    if not future.done():
+        future.set_result(value)
