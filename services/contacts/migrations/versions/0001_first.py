@@ -10,7 +10,6 @@ depends_on = None
 
 FOLD = """
 -- What search compares: case, diacritics, tatweel, joiners, letter forms and digits do not count.
--- domain/folding.py says the same in Python; a test compares the two.
 create function fold(value text) returns text language sql immutable parallel safe strict as $$
   select translate(lower(value),
     'يىئكةۀأإآٱؤ' || '٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹' || 'ًٌٍَُِّْٰـ' || U&'\\0653\\0654\\0655\\200C\\200D\\200E\\200F\\061C',
@@ -165,6 +164,8 @@ create table consents (
   purpose_id uuid not null,
   status text not null check (status in ('subscribed', 'unsubscribed', 'pending', 'none')),
   revision bigint not null default 1,
+  -- the latest of delivery's blocks that this answers: lifting it must name it
+  caused_by uuid,
   updated_at timestamptz not null default now(),
   primary key (workspace_id, contact_id, purpose_id)
 );
@@ -275,8 +276,10 @@ create table import_rejects (
   code text not null,
   message text not null,
   cells text[] not null,
+  address_hash bytea,
   primary key (workspace_id, import_id, row)
 );
+create index import_rejects_address on import_rejects (workspace_id, address_hash) where address_hash is not null;
 
 -- Uploaded rows that are not merged yet. Logged: an upload that was answered 202 survives a crash.
 -- No row-level security: COPY could not fill it, and nobody but the import reads it.

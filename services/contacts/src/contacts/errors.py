@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from common.errors import BadRequest, Conflict, Invalid, NotFound, TooLarge, Unavailable
+from common.errors import BadRequest, Conflict, Invalid, NotFound, Unavailable
 
 
 class InvalidAddress(Invalid):
@@ -99,12 +99,6 @@ class InvalidMapping(Invalid):
     """The mapping of columns to fields is not usable."""
 
     code = "invalid_mapping"
-
-
-class FileTooLarge(TooLarge):
-    """The file is larger than an import may be."""
-
-    code = "file_too_large"
 
 
 class ImportNotRunning(Conflict):

@@ -1,11 +1,19 @@
-"""What contacts consumes, and what it does with it."""
+"""What contacts consumes, and what it does with it: the whole table."""
 
 from common.consumer.subscription import Consumer, Subscription
 from common.contracts import campaigns as said_campaigns
-from common.contracts import email
+from common.contracts import email, leads
 from common.web.access import access_consumer
 
-from contacts.consumers import activity, campaigns
+from contacts.consumers import (
+    activity,
+    campaigns,
+    email_failed,
+    email_unsubscribed,
+    erasure_done,
+    lead_scored,
+    workspace_changed,
+)
 
 
 def consumers() -> tuple[Consumer, ...]:
@@ -13,12 +21,17 @@ def consumers() -> tuple[Consumer, ...]:
     main = Consumer(
         "contacts.main",
         (
+            Subscription(said_campaigns.WorkspaceChangedV1, workspace_changed.keep_workspaces),
             Subscription(said_campaigns.CampaignStartedV1, campaigns.request_audiences),
             Subscription(said_campaigns.CampaignStateV1, campaigns.keep_campaign_states),
             Subscription(said_campaigns.CampaignCompletedV1, campaigns.keep_campaign_ends),
             Subscription(email.EmailSentV1, activity.record_activity, keyed_by_event=True),
             Subscription(email.EmailOpenedV1, activity.record_activity, keyed_by_event=True),
             Subscription(email.EmailClickedV1, activity.record_activity, keyed_by_event=True),
+            Subscription(email.EmailFailedV1, email_failed.suppress_bad_mailboxes),
+            Subscription(email.EmailUnsubscribedV1, email_unsubscribed.record_unsubscribes),
+            Subscription(leads.LeadScoredV1, lead_scored.show_scores),
+            Subscription(leads.ErasureDoneV1, erasure_done.tick_off),
         ),
     )
     return (main, access_consumer("contacts.access"))

@@ -76,7 +76,7 @@ async def change(
 
 _FILL_INDEX = """
 with part as (select id, attributes ->> $2 as text, attributes -> $2 as value from contacts
-               where workspace_id = $1 and id > $3 order by id limit $4),
+               where workspace_id = $1 and id > $3 order by id limit $4 for share),
 filled as (
   insert into contact_value (workspace_id, attribute, value, number, moment, contact_id)
   select $1, $2, left(text, 500),

@@ -17,12 +17,14 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 _COUNT = """
 update imports set created = created + $3, updated = updated + $4, unchanged = unchanged + $5,
                    skipped = skipped + $6, rejected = rejected + $7
- where workspace_id = $1 and id = $2
+ where workspace_id = $1 and id = $2 and status = 'running'
+returning 1
 """
 
 _FINISH = """
 update imports set status = $3, error = $4, finished_at = now()
  where workspace_id = $1 and id = $2 and status in ('queued', 'running')
+returning 1
 """
 
 
@@ -85,9 +87,9 @@ async def start(tx: Connection, workspace_id: UUID, import_id: UUID) -> None:
     )
 
 
-async def count(tx: Connection, workspace_id: UUID, import_id: UUID, merged: Merged) -> None:
-    """Add what became of a range of rows."""
-    await tx.execute(
+async def count(tx: Connection, workspace_id: UUID, import_id: UUID, merged: Merged) -> bool:
+    """Add what became of a range of rows; False if the import runs no more."""
+    counted = await tx.fetchval(
         _COUNT,
         workspace_id,
         import_id,
@@ -97,11 +99,13 @@ async def count(tx: Connection, workspace_id: UUID, import_id: UUID, merged: Mer
         merged.skipped,
         merged.rejected,
     )
+    return counted is not None
 
 
-async def finish(tx: Connection, workspace_id: UUID, import_id: UUID, status: str, error: str | None = None) -> None:
-    """Say how the import ended; the first word stands."""
-    await tx.execute(_FINISH, workspace_id, import_id, status, error)
+async def finish(tx: Connection, workspace_id: UUID, import_id: UUID, status: str, error: str | None = None) -> bool:
+    """Say how the import ended; the first word stands, False if this was not it."""
+    done = await tx.fetchval(_FINISH, workspace_id, import_id, status, error)
+    return done is not None
 
 
 async def last_row(tx: Connection, import_id: UUID) -> int:

@@ -1,7 +1,9 @@
 """The statements that merge staged rows into contacts, set-based, one range of rows per transaction.
 
 Composed once per import, because each file has its own columns: positions are ours, names are parameters.
-Joins go by index only (`PREPARE_TRANSACTION`): the planner knows nothing of a stage filled a moment ago.
+The planner knows nothing of a stage filled a moment ago, nor of a workspace's first contacts, and would compare
+every row with every other. So each look-up is a subquery with a limit, which it cannot turn into a join: one index
+probe a row. Rows found that way are written by their place (ctid), under a lock taken before.
 """
 
 from dataclasses import dataclass
@@ -14,31 +16,33 @@ PREPARE_TRANSACTION = """
 set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_seqscan = off;
 set local work_mem = '64MB';
 """
+PREPARE_FOLD = "set local work_mem = '64MB'"
 
 _FOLD = """
 update import_stage s
    set code = 'duplicate_in_file', message = 'row ' || d.winner || ' has the same address and comes later'
-  from (select row, last_value(row) over same as winner from import_stage where import_id = $1 and code is null
+  from (select ctid as place, row, last_value(row) over same as winner
+          from import_stage where import_id = $1 and code is null
         window same as (partition by email_normalised order by row
                         rows between unbounded preceding and unbounded following)) d
- where s.import_id = $1 and s.row = d.row and d.winner <> d.row
+ where s.ctid = d.place and d.winner <> d.row
 """
 
 _FOLD_EXTERNAL_IDS = """
 update import_stage s
    set code = 'external_id_taken', message = 'row ' || d.winner || ' has the same external id'
-  from (select row, last_value(row) over same as winner from import_stage
+  from (select ctid as place, row, last_value(row) over same as winner from import_stage
          where import_id = $1 and code is null and cells[{external_id}] <> ''
         window same as (partition by cells[{external_id}] order by row
                         rows between unbounded preceding and unbounded following)) d
- where s.import_id = $1 and s.row = d.row and d.winner <> d.row
+ where s.ctid = d.place and d.winner <> d.row
 """
 
 _TAKEN_EXTERNAL_IDS = """
 update import_stage s set code = 'external_id_taken', message = 'another contact has this external id'
-  from contacts c
  where s.import_id = $1 and s.row > $2 and s.row <= $3 and s.code is null and s.cells[{external_id}] <> ''
-   and c.workspace_id = $4 and c.external_id = s.cells[{external_id}] and c.email_normalised <> s.email_normalised
+   and (select c.email_normalised from contacts c
+         where c.workspace_id = $4 and c.external_id = s.cells[{external_id}] limit 1) <> s.email_normalised
 """
 
 _SOURCE = """
@@ -76,8 +80,11 @@ added as (
   select $4, contact_id, email, email_normalised, address_hash, domain_hash, first_name, last_name,
          language, timezone, country, external_id, attributes, $9::text[], coalesce($8::text, 'none')
     from src
-   where not exists (select from contacts c where c.workspace_id = $4 and c.email_normalised = src.email_normalised)
-     and not exists (select from tombstones t where t.workspace_id = $4 and t.address_hash = src.address_hash)
+   where (select c.id from contacts c
+           where c.workspace_id = $4 and c.email_normalised = src.email_normalised limit 1) is null
+     and (select t.contact_id from tombstones t
+           where t.workspace_id = $4 and t.address_hash = src.address_hash limit 1) is null
+   order by email_normalised
   on conflict (workspace_id, email_normalised) do nothing
   returning *),
 new as materialized (
@@ -107,8 +114,13 @@ select count(*) from new
 _LOCK = """
 with {source}
 select count(*) from (
-  select c.id from src join contacts c on c.workspace_id = $4 and c.email_normalised = src.email_normalised
-   where c.id <> src.contact_id order by c.id for update of c) locked
+  select id from contacts
+   where workspace_id = $4 and id = any (array(
+         select c.id from src cross join lateral (
+           select id from contacts
+            where workspace_id = $4 and email_normalised = src.email_normalised limit 1) c
+          where c.id <> src.contact_id))
+   order by id for update) locked
 """
 
 _UPDATE = """
@@ -122,8 +134,12 @@ old as materialized (
          case when c.tags @> $9::text[] then c.tags
               else (select array_agg(distinct tag) from unnest(c.tags || $9::text[]) tag) end as tags_to,
          case when $8::text = 'none' then 'none' else c.tracking end as tracking_to
-    from src join contacts c on c.workspace_id = $4 and c.email_normalised = src.email_normalised
-    left join consents k on k.workspace_id = $4 and k.contact_id = c.id and k.purpose_id = $7::uuid
+    from src cross join lateral (
+           select contacts.ctid as place, * from contacts
+            where workspace_id = $4 and email_normalised = src.email_normalised limit 1) c
+    left join lateral (
+           select status, revision from consents
+            where workspace_id = $4 and contact_id = c.id and purpose_id = $7::uuid limit 1) k on true
    where c.id <> src.contact_id),
 judged as materialized (
   select old.*,
@@ -142,7 +158,7 @@ written as (
          timezone = h.timezone_to, country = h.country_to, external_id = h.external_id_to,
          attributes = h.attributes_to, tags = h.tags_to, tracking = h.tracking_to,
          revision = c.revision + 1, updated_at = now()
-    from changed h where c.workspace_id = $4 and c.id = h.id),
+    from changed h where c.ctid = h.place),
 current as (
   insert into consents (workspace_id, contact_id, purpose_id, status)
   select $4, id, $7::uuid, consent_to from changed where consent_to is not null
@@ -183,19 +199,22 @@ _CONSENTS_AFTER = """
 
 _SKIP = """
 with {source}
-select count(*) from src join contacts c on c.workspace_id = $4 and c.email_normalised = src.email_normalised
+select count(*) from src cross join lateral (
+  select id from contacts where workspace_id = $4 and email_normalised = src.email_normalised limit 1) c
  where c.id <> src.contact_id
 """
 
 _REJECT = """
 with rejected as (
-  insert into import_rejects (workspace_id, import_id, row, code, message, cells)
+  insert into import_rejects (workspace_id, import_id, row, code, message, cells, address_hash)
   select $4, $1, s.row, coalesce(s.code, 'erased'),
-         coalesce(s.message, 'this person asked to be erased; only they can come back'), s.cells
+         coalesce(s.message, 'this person asked to be erased; only they can come back'),
+         case when s.code is null then '{}' else s.cells end, s.address_hash
     from import_stage s
    where s.import_id = $1 and s.row > $2 and s.row <= $3
-     and (s.code <> 'duplicate_in_file' or s.code is null and not exists (
-            select from contacts c where c.workspace_id = $4 and c.email_normalised = s.email_normalised))
+     and (s.code <> 'duplicate_in_file' or s.code is null and (
+            select c.id from contacts c
+             where c.workspace_id = $4 and c.email_normalised = s.email_normalised limit 1) is null)
   returning 1)
 select (select count(*) from rejected) as rejected,
        (select count(*) from import_stage s where s.import_id = $1 and s.row > $2 and s.row <= $3

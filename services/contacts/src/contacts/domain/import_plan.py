@@ -173,15 +173,16 @@ class RowReader:
             cells = given.copy()
             wrong = self._normalise(cells)
             if wrong is not None:
-                yield self._reject(given, *wrong)
+                # With the hash, so that an erasure finds the row.
+                yield self._reject(given, *wrong, address.hash)
                 continue
             yield (
                 import_id, self._row, new_id(), address.email, address.normalised, address.hash,
                 address.domain_hash, None, None, cells,
             )  # fmt: skip
 
-    def _reject(self, cells: list[str], code: str, message: str) -> StagedRow:
-        return self._import_id, self._row, self._import_id, None, None, None, None, code, message, cells
+    def _reject(self, cells: list[str], code: str, message: str, hash_: bytes | None = None) -> StagedRow:
+        return self._import_id, self._row, self._import_id, None, None, hash_, None, code, message, cells
 
     def _normalise(self, cells: list[str]) -> tuple[str, str] | None:
         for index, name in self._plain:

@@ -1,0 +1,89 @@
+"""`/v1/attributes`: which attributes contacts may have, and of which type."""
+
+from datetime import datetime
+from typing import Annotated
+
+from common.errors import PreconditionFailed
+from common.web.etags import IfMatch, require_match, set_etag
+from common.web.pages import Page, Paging, page
+from common.web.problems import problems
+from common.web.route import Caller, Tx, allow, service_router
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from contacts.db import attributes
+from contacts.domain.values import AttributeType
+from contacts.errors import AttributeExists, AttributeNotFound, InvalidField
+from contacts.use_cases import attributes as use_cases
+
+router = service_router("/attributes", "attributes")
+
+Label = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class AttributeCreate(BaseModel):
+    """A new attribute. `indexed`: segments ask for it often."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    type: AttributeType = "text"
+    label: Label | None = None
+    indexed: bool = False
+
+
+class AttributePatch(BaseModel):
+    """A merge patch (RFC 7396)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: Label | None = None
+    indexed: bool | None = None
+
+
+class AttributeOut(BaseModel):
+    """An attribute."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    type: AttributeType
+    label: str | None
+    indexed: bool
+    revision: int
+    created_at: datetime
+
+
+@router.get("", dependencies=[allow("attributes:read")])
+async def list_attributes(tx: Tx, caller: Caller, paging: Paging) -> Page[AttributeOut]:
+    """Attributes by name."""
+    after = paging.after(str)
+    rows = await attributes.page(tx, caller.workspace_id, after[0] if after else None, paging.limit + 1)
+    return page(rows, paging, lambda row: AttributeOut(**dict(row)), lambda row: (row["name"],))
+
+
+@router.post(
+    "", status_code=201, dependencies=[allow("attributes:write")], responses=problems(AttributeExists, InvalidField)
+)
+async def create_attribute(body: AttributeCreate, tx: Tx, caller: Caller, response: Response) -> AttributeOut:
+    """Define an attribute. Its type stays; a file's new attributes are defined by the import."""
+    row = await use_cases.create_attribute(
+        tx, caller.workspace_id, body.name, body.type, body.label, indexed=body.indexed
+    )
+    response.headers["Location"] = f"/v1/attributes/{body.name}"
+    set_etag(response, row["revision"])
+    return AttributeOut(**dict(row))
+
+
+@router.patch(
+    "/{name}", dependencies=[allow("attributes:write")], responses=problems(AttributeNotFound, PreconditionFailed)
+)
+async def update_attribute(
+    name: str, body: AttributePatch, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None
+) -> AttributeOut:
+    """Change the label, or have the values indexed (a job does it) or no longer."""
+    before = await use_cases.lock_attribute(tx, caller.workspace_id, name)
+    require_match(if_match, before["revision"])
+    row = await use_cases.change_attribute(tx, caller.workspace_id, before, body.model_dump(exclude_unset=True))
+    set_etag(response, row["revision"])
+    return AttributeOut(**dict(row))

@@ -1,0 +1,29 @@
+"""What the routes of contacts share."""
+
+from typing import Annotated
+
+from common.web.route import Caller
+from fastapi import Depends, Request
+
+from contacts.domain.addresses import Addresses
+from contacts.use_cases.consents import Actor
+
+
+async def _pepper(request: Request) -> bytes:
+    pepper: bytes = request.app.state.settings.pepper_bytes()
+    return pepper
+
+
+Pepper = Annotated[bytes, Depends(_pepper)]
+
+
+async def _addresses(caller: Caller, pepper: Pepper) -> Addresses:
+    return Addresses(pepper, caller.workspace_id)
+
+
+async def _actor(caller: Caller) -> Actor:
+    return Actor(f"{caller.kind}:{caller.subject_id}")
+
+
+AddressReader = Annotated[Addresses, Depends(_addresses)]
+ActingCaller = Annotated[Actor, Depends(_actor)]

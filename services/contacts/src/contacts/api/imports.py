@@ -1,0 +1,238 @@
+"""`/v1/imports`: files of contacts, streamed in, merged by a job, with their rejects row by row."""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from common.errors import Invalid
+from common.web.pages import Page, Paging, page
+from common.web.problems import problems
+from common.web.route import Caller, Db, Tx, allow, event_stream, own_transaction, service_router
+from common.web.sse import ServerEvent, issue_ticket, stream
+from fastapi import Form, Request, UploadFile
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field, ValidationError
+
+from contacts.api.deps import ActingCaller, Pepper
+from contacts.db import imports
+from contacts.domain.import_options import ImportOptions
+from contacts.errors import (
+    ImportNotFound,
+    ImportNotRunning,
+    InvalidMapping,
+    ListUnknown,
+    MissingColumn,
+    NotCsv,
+    UnknownAttribute,
+    UnknownPurpose,
+    WrongEncoding,
+)
+from contacts.use_cases.imports import accept_upload, cancel_import
+
+router = service_router("/imports", "imports")
+
+MAX_BYTES = 2 * 1024**3
+_REJECTS_AT_ONCE = 2000
+_PROGRESS_S = 0.5
+_OVER = ("completed", "failed", "cancelled")
+
+
+class Rows(BaseModel):
+    """What became of the file's rows."""
+
+    read: int
+    created: int
+    updated: int
+    unchanged: int
+    skipped: int
+    rejected: int
+
+
+class ImportOut(BaseModel):
+    """An import."""
+
+    id: UUID
+    status: Literal["queued", "running", "completed", "failed", "cancelled"]
+    rows: Rows
+    filename: str
+    columns: list[str]
+    encoding: str
+    delimiter: str
+    options: dict[str, Any]
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class ImportAccepted(BaseModel):
+    """The file is stored; its merging is a job."""
+
+    id: UUID
+
+
+class StreamTicket(BaseModel):
+    """For `GET …/progress?ticket=`, for a minute: browsers send no header with an event stream."""
+
+    ticket: str = Field(description="works for one path and one minute")
+
+
+@router.post(
+    "",
+    status_code=202,
+    max_body_size=MAX_BYTES,
+    dependencies=[allow("imports:write")],
+    responses=problems(
+        NotCsv,
+        WrongEncoding,
+        MissingColumn,
+        InvalidMapping,
+        UnknownAttribute,
+        UnknownPurpose,
+        ListUnknown,
+    ),
+)
+@own_transaction
+async def create_import(
+    file: UploadFile,
+    db: Db,
+    caller: Caller,
+    actor: ActingCaller,
+    pepper: Pepper,
+    options: Annotated[str, Form(description="JSON: see ImportOptions")] = "{}",
+) -> ImportAccepted:
+    """Store a CSV file of contacts for merging. Nothing stays of a file that is refused."""
+    wanted = _options(options)
+    async with db.transaction(caller.workspace_id) as tx:
+        import_id = await accept_upload(
+            tx, caller.workspace_id, file.file, file.filename or "", wanted, pepper=pepper, actor=actor.name
+        )
+    return ImportAccepted(id=import_id)
+
+
+@router.get("", dependencies=[allow("imports:read")])
+async def list_imports(tx: Tx, caller: Caller, paging: Paging) -> Page[ImportOut]:
+    """Imports, the newest first."""
+    before = paging.after(UUID)
+    rows = await imports.page(tx, caller.workspace_id, before[0] if before else None, paging.limit + 1)
+    return page(rows, paging, _out, lambda row: (row["id"],))
+
+
+@router.get("/{import_id}", dependencies=[allow("imports:read")], responses=problems(ImportNotFound))
+async def get_import(import_id: UUID, tx: Tx, caller: Caller) -> ImportOut:
+    """One import, with live counts."""
+    return _out(await _found(tx, caller.workspace_id, import_id))
+
+
+@router.post(
+    "/{import_id}/cancel",
+    dependencies=[allow("imports:write")],
+    responses=problems(ImportNotFound, ImportNotRunning),
+)
+async def cancel_import_(import_id: UUID, tx: Tx, caller: Caller) -> ImportOut:
+    """Stop an import; what it has merged stays."""
+    await cancel_import(tx, caller.workspace_id, import_id)
+    return _out(await _found(tx, caller.workspace_id, import_id))
+
+
+@router.get(
+    "/{import_id}/rejects",
+    dependencies=[allow("imports:read")],
+    response_class=StreamingResponse,
+    responses={**problems(ImportNotFound), 200: {"content": {"text/csv": {}}}},
+)
+@own_transaction
+async def get_import_rejects(import_id: UUID, db: Db, caller: Caller) -> StreamingResponse:
+    """Rejected rows as CSV: row, code, message, and the columns of the file. The header is row 1."""
+    async with db.transaction(caller.workspace_id, readonly=True) as tx:
+        row = await _found(tx, caller.workspace_id, import_id)
+    return StreamingResponse(
+        _rejects(db, caller.workspace_id, import_id, row["columns"]),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="rejects-{import_id}.csv"'},
+    )
+
+
+@router.post("/{import_id}/progress-ticket", dependencies=[allow("imports:read")], responses=problems(ImportNotFound))
+async def create_import_progress_ticket(import_id: UUID, request: Request, tx: Tx, caller: Caller) -> StreamTicket:
+    """A ticket for the progress stream."""
+    await _found(tx, caller.workspace_id, import_id)
+    keys = request.app.state.settings.link_key_ring()
+    return StreamTicket(ticket=issue_ticket(keys, caller, f"/v1/imports/{import_id}/progress"))
+
+
+@router.get(
+    "/{import_id}/progress",
+    dependencies=[allow("imports:read")],
+    response_class=StreamingResponse,
+    responses={**problems(ImportNotFound), 200: {"content": {"text/event-stream": {}}}},
+)
+@event_stream
+async def stream_import_progress(import_id: UUID, db: Db, caller: Caller) -> StreamingResponse:
+    """The import as server-sent events, whenever its counts change, until it is over."""
+    async with db.transaction(caller.workspace_id, readonly=True) as tx:
+        await _found(tx, caller.workspace_id, import_id)
+    return stream(_progress(db, caller.workspace_id, import_id))
+
+
+async def _progress(db: Db, workspace_id: UUID, import_id: UUID) -> AsyncIterator[ServerEvent]:
+    last: dict[str, Any] = {}
+    while True:
+        async with db.transaction(workspace_id, readonly=True) as tx:
+            found = _out(await _found(tx, workspace_id, import_id)).model_dump(
+                mode="json", include={"id", "status", "rows"}
+            )
+        if found != last:
+            last = found
+            done = sum(count for name, count in found["rows"].items() if name != "read")
+            yield ServerEvent(found, id=f"{found['status']}-{done}")
+        if found["status"] in _OVER:
+            return
+        await asyncio.sleep(_PROGRESS_S)
+
+
+async def _rejects(db: Db, workspace_id: UUID, import_id: UUID, columns: list[str]) -> AsyncIterator[str]:
+    after = 0
+    yield _csv([["row", "code", "message", *columns]])
+    while True:
+        async with db.transaction(workspace_id, readonly=True) as tx:
+            rows = await imports.rejects(tx, workspace_id, import_id, after, _REJECTS_AT_ONCE)
+        if not rows:
+            return
+        yield _csv([[row["row"], row["code"], row["message"], *row["cells"]] for row in rows])
+        after = rows[-1]["row"]
+
+
+def _csv(rows: list[list[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+async def _found(tx: Tx, workspace_id: UUID, import_id: UUID) -> Mapping[str, Any]:
+    row = await imports.get(tx, workspace_id, import_id)
+    if row is None:
+        raise ImportNotFound(import_id=str(import_id))
+    return row
+
+
+def _options(text: str) -> ImportOptions:
+    try:
+        return ImportOptions.model_validate_json(text)
+    except ValidationError as error:
+        problem = Invalid("The options are not acceptable; see `errors`", mend="Send options as JSON in a form field")
+        problem.errors = [  # type: ignore[attr-defined]
+            {"where": "/options/" + "/".join(map(str, e["loc"])), "code": e["type"], "detail": e["msg"]}
+            for e in error.errors()
+        ]
+        raise problem from error
+
+
+def _out(row: Mapping[str, Any]) -> ImportOut:
+    found = dict(row)
+    rows = Rows(read=found["rows_read"], **{name: found[name] for name in Rows.model_fields if name != "read"})
+    return ImportOut(**{**found, "rows": rows})

@@ -1,0 +1,90 @@
+"""`/v1/privacy-requests`: a person asks to be erased."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from common.web.pages import Page, Paging, page
+from common.web.problems import problems
+from common.web.route import Caller, Tx, allow, service_router
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict
+
+from contacts.api.deps import ActingCaller
+from contacts.db import privacy
+from contacts.errors import ContactNotFound, PrivacyRequestNotFound
+from contacts.use_cases.erasure import SERVICES, request_erasure
+
+router = service_router("/privacy-requests", "privacy")
+
+
+class PrivacyRequestCreate(BaseModel):
+    """What is asked for. A contact's export is not offered yet."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["erase"]
+    contact_id: UUID
+
+
+class ServiceErasure(BaseModel):
+    """What one service has done."""
+
+    service: str
+    done_at: datetime | None
+
+
+class PrivacyRequestOut(BaseModel):
+    """A request, and which services have followed it."""
+
+    id: UUID
+    kind: Literal["erase", "export"]
+    contact_id: UUID
+    status: Literal["running", "completed"]
+    services: list[ServiceErasure]
+    created_at: datetime
+    completed_at: datetime | None
+
+
+@router.post("", status_code=202, dependencies=[allow("privacy:write")], responses=problems(ContactNotFound))
+async def create_privacy_request(
+    body: PrivacyRequestCreate, tx: Tx, caller: Caller, actor: ActingCaller, response: Response
+) -> PrivacyRequestOut:
+    """Erase a person: here at once, in every other service within moments. There is no way back."""
+    row = await request_erasure(tx, caller.workspace_id, body.contact_id, actor.name)
+    response.headers["Location"] = f"/v1/privacy-requests/{row['id']}"
+    return (await _out(tx, caller.workspace_id, [row]))[0]
+
+
+@router.get("", dependencies=[allow("privacy:read")])
+async def list_privacy_requests(tx: Tx, caller: Caller, paging: Paging) -> Page[PrivacyRequestOut]:
+    """Requests, the newest first."""
+    before = paging.after(UUID)
+    rows = await privacy.page(tx, caller.workspace_id, before[0] if before else None, paging.limit + 1)
+    found = {one.id: one for one in await _out(tx, caller.workspace_id, rows)}
+    return page(rows, paging, lambda row: found[row["id"]], lambda row: (row["id"],))
+
+
+@router.get("/{request_id}", dependencies=[allow("privacy:read")], responses=problems(PrivacyRequestNotFound))
+async def get_privacy_request(request_id: UUID, tx: Tx, caller: Caller) -> PrivacyRequestOut:
+    """One request: who has erased, and who has not."""
+    row = await privacy.get(tx, caller.workspace_id, request_id)
+    if row is None:
+        raise PrivacyRequestNotFound(request_id=str(request_id))
+    return (await _out(tx, caller.workspace_id, [row]))[0]
+
+
+async def _out(tx: Tx, workspace_id: UUID, rows: list[Any] | list[Mapping[str, Any]]) -> list[PrivacyRequestOut]:
+    acknowledged = {
+        (one["request_id"], one["service"]): one["at"]
+        for one in await privacy.erasures(tx, workspace_id, [row["id"] for row in rows])
+    }
+    return [
+        PrivacyRequestOut(
+            **{name: row[name] for name in ("id", "kind", "contact_id", "created_at", "completed_at")},
+            status="completed" if row["completed_at"] else "running",
+            services=[ServiceErasure(service=s, done_at=acknowledged.get((row["id"], s))) for s in SERVICES],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,28 @@
+"""`email.unsubscribed`: a line in the ledger, and for "everything" a suppression too."""
+
+from collections.abc import Sequence
+
+from common.contracts.email import EmailUnsubscribedV1
+from common.contracts.envelope import Received
+from common.db.pool import Connection
+
+from contacts.use_cases.delivery_blocks import Leaving, record_leavings
+
+
+async def record_unsubscribes(tx: Connection, events: Sequence[Received[EmailUnsubscribedV1]]) -> None:
+    """Mail that went to no contact (a test mail) changes nothing."""
+    leavings = [
+        Leaving(
+            event.workspace_id,
+            event.data.contact_id,
+            event.data.purpose_id,
+            event.data.scope == "all",
+            event.data.method,
+            event.data.message_id,
+            event.data.block_id,
+            event.time,
+        )
+        for event in events
+        if event.data.contact_id is not None
+    ]
+    await record_leavings(tx, leavings)

@@ -1,0 +1,83 @@
+"""From rows to the events that contacts publishes, one by one; imports build theirs in SQL (db/merge.py)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from common.contracts.leads import (
+    ConsentChangedV1,
+    LeadCreatedV1,
+    LeadErasedV1,
+    LeadUpdatedV1,
+    PurposeConsent,
+    SuppressionChangedV1,
+)
+from common.db.pool import Connection
+from common.outbox.writer import Outgoing, record
+
+Row = Mapping[str, Any]
+
+
+def lead_created(contact: Row, consents: Sequence[Row]) -> Outgoing:
+    """A contact was stored for the first time."""
+    return Outgoing(contact["workspace_id"], LeadCreatedV1(**_lead(contact, consents)))
+
+
+def lead_updated(contact: Row, consents: Sequence[Row]) -> Outgoing:
+    """A contact changed."""
+    return Outgoing(contact["workspace_id"], LeadUpdatedV1(**_lead(contact, consents)))
+
+
+def consent_changed(consent: Row) -> Outgoing:
+    """Where a contact stands with a purpose; names delivery's block, if it answers one."""
+    return Outgoing(
+        consent["workspace_id"],
+        ConsentChangedV1(
+            contact_id=consent["contact_id"],
+            purpose_id=consent["purpose_id"],
+            status=consent["status"],
+            revision=consent["revision"],
+            caused_by=consent["caused_by"],
+        ),
+    )
+
+
+def suppression_changed(suppression: Row) -> Outgoing:
+    """An address or domain is blocked, or no longer is."""
+    return Outgoing(
+        suppression["workspace_id"],
+        SuppressionChangedV1(
+            suppression_id=suppression["id"],
+            scope=suppression["scope"],
+            hash=suppression["hash"].hex(),
+            reason=suppression["reason"],
+            active=suppression["active"],
+            revision=suppression["revision"],
+            caused_by=suppression["caused_by"],
+        ),
+    )
+
+
+def lead_erased(workspace_id: UUID, contact_id: UUID, request_id: UUID, hashes: Sequence[bytes]) -> Outgoing:
+    """A person's data must go everywhere."""
+    return Outgoing(
+        workspace_id,
+        LeadErasedV1(contact_id=contact_id, request_id=request_id, address_hashes=[h.hex() for h in hashes]),
+    )
+
+
+async def publish(tx: Connection, events: Sequence[Outgoing]) -> None:
+    """Into the outbox, in the caller's transaction."""
+    await record(tx, events)
+
+
+def _lead(contact: Row, consents: Sequence[Row]) -> dict[str, Any]:
+    names = (
+        "email", "first_name", "last_name", "language", "timezone", "country", "external_id", "attributes", "tags",
+        "tracking", "created_at", "revision",
+    )  # fmt: skip
+    return {
+        **{name: contact[name] for name in names},
+        "contact_id": contact["id"],
+        "consents": [PurposeConsent(purpose_id=c["purpose_id"], status=c["status"]) for c in consents],
+    }

@@ -1,0 +1,46 @@
+"""Process: the HTTP interface of contacts."""
+
+import asyncio
+
+from common.process import serve
+from common.web.app import create_app as create_base_app
+from fastapi import FastAPI
+
+from contacts.api import (
+    attributes,
+    audiences,
+    consents,
+    contacts,
+    imports,
+    lists,
+    privacy_requests,
+    segments,
+    suppressions,
+)
+from contacts.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; its lifespan opens the database. Raises Misconfigured."""
+    settings.pepper_bytes()
+    return create_base_app(
+        service="contacts",
+        title="Barid contacts",
+        settings=settings,
+        routers=[
+            contacts.router,
+            attributes.router,
+            lists.router,
+            segments.router,
+            audiences.router,
+            imports.router,
+            consents.router,
+            suppressions.router,
+            privacy_requests.router,
+        ],
+    )
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until told to stop."""
+    await serve(create_app(settings), settings.host, settings.port, stop)

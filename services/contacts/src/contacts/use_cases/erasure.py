@@ -1,0 +1,29 @@
+"""Erasing people: here at once, elsewhere by event; the request says who has and who has not."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from common.db.pool import Connection
+from common.ids import new_id
+
+from contacts import events
+from contacts.db import contacts, privacy
+from contacts.errors import ContactNotFound
+
+SERVICES = ("contacts", "campaigns", "delivery", "analytics")
+
+
+async def request_erasure(tx: Connection, workspace_id: UUID, contact_id: UUID, requested_by: str) -> Mapping[str, Any]:
+    """Erase a person here and tell every service. Raises ContactNotFound."""
+    if await contacts.get_locked(tx, workspace_id, contact_id) is None:
+        raise ContactNotFound(contact_id=str(contact_id))
+    request_id = new_id()
+    row = await privacy.insert(tx, workspace_id, request_id, "erase", contact_id, requested_by)
+    assert row is not None  # noqa: S101
+    hashes = await privacy.erase(tx, workspace_id, [contact_id], request_id)
+    now = datetime.now(UTC)
+    await privacy.done(tx, [workspace_id], [request_id], ["contacts"], [now], len(SERVICES))
+    await events.publish(tx, [events.lead_erased(workspace_id, contact_id, request_id, hashes)])
+    return row

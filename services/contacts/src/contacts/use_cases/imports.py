@@ -1,0 +1,139 @@
+"""Taking an upload: read, judge and stage every row, in one transaction; the merging is a job (import_job)."""
+
+import asyncio
+from itertools import islice
+from typing import IO, Any
+from uuid import UUID
+
+from common.db.pool import Connection
+from common.ids import new_id
+from common.jobs import enqueue
+
+from contacts.db import attributes, imports, lists
+from contacts.domain.addresses import Addresses
+from contacts.domain.csv_files import CsvFile, NotCsv, Undecodable, open_csv
+from contacts.domain.import_options import ImportOptions
+from contacts.domain.import_plan import Plan, RowReader, StagedRow, WrongMapping, make_plan
+from contacts.errors import (
+    ImportNotFound,
+    ImportNotRunning,
+    InvalidMapping,
+    ListUnknown,
+    MissingColumn,
+    UnknownAttribute,
+    WrongEncoding,
+)
+from contacts.errors import NotCsv as NotCsvProblem
+from contacts.use_cases.purposes import resolve_purpose
+
+IMPORT_JOB = "import"
+_BATCH_ROWS = 4000
+_CSV_MEND = "Save the sheet as “CSV UTF-8”, with one header row, and send that file"
+
+
+async def accept_upload(
+    tx: Connection,
+    workspace_id: UUID,
+    file: IO[bytes],
+    filename: str,
+    options: ImportOptions,
+    *,
+    pepper: bytes,
+    actor: str,
+) -> UUID:
+    """Stage a file and enqueue its merging; durable with the transaction. Nothing stays of a file that is refused.
+
+    Raises NotCsv, WrongEncoding, MissingColumn, InvalidMapping, UnknownAttribute, ListUnknown, UnknownPurpose.
+    """
+    import_id = new_id()
+    plan_extras: dict[str, Any] = {}
+    if options.consent is not None:
+        purpose = await resolve_purpose(tx, workspace_id, options.consent.purpose)
+        plan_extras = {"purpose_id": str(purpose.id), "wording_version": purpose.version}
+    missing = await lists.unknown(tx, workspace_id, options.list_ids)
+    if missing:
+        raise ListUnknown(list_id=str(missing[0]), mend="Create the list first, or leave it out of list_ids")
+    known = await attributes.types(tx, workspace_id)
+    try:
+        opened, plan = await asyncio.to_thread(_open, file, options, known)
+        reader = RowReader(plan, import_id, Addresses(pepper, workspace_id))
+        await _stage(tx, opened, reader)
+    except NotCsv as error:
+        kind = WrongEncoding if isinstance(error, Undecodable) else NotCsvProblem
+        raise kind(str(error), mend=_CSV_MEND, row=error.row) from error
+    except WrongMapping as error:
+        raise _mapping_problem(error) from error
+    await _define_attributes(tx, workspace_id, plan)
+    await imports.insert(
+        tx,
+        workspace_id,
+        import_id,
+        filename[:200],
+        options.model_dump(mode="json"),
+        {**_as_json(plan), **plan_extras},
+        opened.columns,
+        opened.encoding,
+        opened.delimiter,
+        reader.rows_read,
+        actor,
+    )
+    await enqueue(tx, IMPORT_JOB, {"import_id": str(import_id)}, workspace_id=workspace_id, unique_key=str(import_id))
+    return import_id
+
+
+async def cancel_import(tx: Connection, workspace_id: UUID, import_id: UUID) -> None:
+    """Stop an import after the rows it is at; what was merged stays. Raises ImportNotFound, ImportNotRunning."""
+    row = await imports.get(tx, workspace_id, import_id)
+    if row is None:
+        raise ImportNotFound(import_id=str(import_id))
+    # The job sees it at its next range, and clears the stage.
+    if not await imports.finish(tx, workspace_id, import_id, "cancelled"):
+        raise ImportNotRunning(status=row["status"])
+
+
+def _open(file: IO[bytes], options: ImportOptions, known: Any) -> tuple[CsvFile, Plan]:
+    opened = open_csv(file, (options.mapping or {}).keys(), options.encoding)
+    return opened, make_plan(opened.columns, options.mapping, known, create_attributes=options.create_attributes)
+
+
+async def _stage(tx: Connection, opened: CsvFile, reader: RowReader) -> None:
+    """Copy batch after batch; the next one is read in a thread while the server takes the last."""
+    rows = reader.read(opened.rows)
+
+    def take() -> list[StagedRow]:
+        return list(islice(rows, _BATCH_ROWS))
+
+    batch = await asyncio.to_thread(take)
+    while batch:
+        ahead = asyncio.create_task(asyncio.to_thread(take))
+        try:
+            await imports.stage(tx, batch)
+        finally:
+            # The thread reads the upload's file: it must be done with it, whatever happened here.
+            batch = await ahead
+
+
+async def _define_attributes(tx: Connection, workspace_id: UUID, plan: Plan) -> None:
+    new = [column for column in plan.attributes if not column.fixed]
+    await attributes.ensure(
+        tx,
+        workspace_id,
+        [column.name for column in new],
+        [column.kind or "text" for column in new],
+        [column.is_category for column in new],
+    )
+
+
+def _as_json(plan: Plan) -> dict[str, Any]:
+    columns = [{"index": c.index, "name": c.name, "kind": c.kind or "text"} for c in plan.attributes]
+    return {"fields": plan.fields, "attributes": columns}
+
+
+def _mapping_problem(error: WrongMapping) -> Exception:
+    if error.code == "missing_column":
+        return MissingColumn(str(error), column=error.column, mend="Name a column of the file's first row")
+    if error.code == "unknown_attribute":
+        return UnknownAttribute(
+            str(error), column=error.column, mend="Create the attribute, or send create_attributes: true"
+        )
+    return InvalidMapping(str(error), column=error.column, mend="Map each column to one field or attributes.<name>")
