@@ -1,9 +1,10 @@
 """From rows to the events that contacts publishes, one by one; imports build theirs in SQL (db/merge.py)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from common.contracts.leads import (
     ConsentChangedV1,
     LeadCreatedV1,
@@ -15,7 +16,7 @@ from common.contracts.leads import (
 from common.db.pool import Connection
 from common.outbox.writer import Outgoing, record
 
-Row = Mapping[str, Any]
+Row = asyncpg.Record
 
 
 def lead_created(contact: Row, consents: Sequence[Row]) -> Outgoing:

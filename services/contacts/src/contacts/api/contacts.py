@@ -1,9 +1,9 @@
 """`/v1/contacts`."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
+import asyncpg
 from common.contracts.addresses import InvalidAddress as NoAddress
 from common.contracts.addresses import normalise_address
 from common.errors import PreconditionFailed
@@ -154,7 +154,7 @@ async def update_contact(
     return await _detail(tx, caller.workspace_id, row, response)
 
 
-async def _detail(tx: Tx, workspace_id: UUID, row: Mapping[str, Any], response: Response) -> ContactDetail:
+async def _detail(tx: Tx, workspace_id: UUID, row: asyncpg.Record, response: Response) -> ContactDetail:
     states = await consents.of_contact(tx, workspace_id, row["id"])
     keys = {purpose.id: purpose.key for purpose in await list_purposes(tx, workspace_id)}
     set_etag(response, row["revision"])
@@ -174,5 +174,5 @@ def _identity(email: str | None) -> str | None:
         return ""
 
 
-def _sort_values(row: Mapping[str, Any]) -> dict[str, Any]:
+def _sort_values(row: asyncpg.Record) -> dict[str, Any]:
     return {"id": row["id"], "email": row["email_normalised"], "score": row["score"]}

@@ -3,11 +3,12 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import asyncpg
 from common.errors import Invalid
 from common.web.pages import Page, Paging, page
 from common.web.problems import problems
@@ -213,7 +214,7 @@ def _csv(rows: list[list[Any]]) -> str:
     return text.getvalue()
 
 
-async def _found(tx: Tx, workspace_id: UUID, import_id: UUID) -> Mapping[str, Any]:
+async def _found(tx: Tx, workspace_id: UUID, import_id: UUID) -> asyncpg.Record:
     row = await imports.get(tx, workspace_id, import_id)
     if row is None:
         raise ImportNotFound(import_id=str(import_id))
@@ -232,7 +233,7 @@ def _options(text: str) -> ImportOptions:
         raise problem from error
 
 
-def _out(row: Mapping[str, Any]) -> ImportOut:
+def _out(row: asyncpg.Record) -> ImportOut:
     found = dict(row)
     rows = Rows(read=found["rows_read"], **{name: found[name] for name in Rows.model_fields if name != "read"})
     return ImportOut(**{**found, "rows": rows})

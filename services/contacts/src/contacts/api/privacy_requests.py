@@ -1,10 +1,10 @@
 """`/v1/privacy-requests`: a person asks to be erased."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
+import asyncpg
 from common.web.pages import Page, Paging, page
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
@@ -75,7 +75,7 @@ async def get_privacy_request(request_id: UUID, tx: Tx, caller: Caller) -> Priva
     return (await _out(tx, caller.workspace_id, [row]))[0]
 
 
-async def _out(tx: Tx, workspace_id: UUID, rows: list[Any] | list[Mapping[str, Any]]) -> list[PrivacyRequestOut]:
+async def _out(tx: Tx, workspace_id: UUID, rows: list[asyncpg.Record]) -> list[PrivacyRequestOut]:
     acknowledged = {
         (one["request_id"], one["service"]): one["at"]
         for one in await privacy.erasures(tx, workspace_id, [row["id"] for row in rows])

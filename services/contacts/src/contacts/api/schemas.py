@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import asyncpg
 from pydantic import BaseModel, ConfigDict, Field
 
 from contacts.domain.import_options import Tag
@@ -128,11 +129,11 @@ class ConsentRecordOut(BaseModel):
     at: datetime
 
 
-def contact_out(row: Mapping[str, Any]) -> ContactOut:
+def contact_out(row: asyncpg.Record) -> ContactOut:
     """A contact from its row."""
     return ContactOut.model_validate(dict(row))
 
 
-def consents_out(rows: Sequence[Mapping[str, Any]], purposes: Mapping[UUID, str]) -> list[ConsentOut]:
+def consents_out(rows: Sequence[asyncpg.Record], purposes: Mapping[UUID, str]) -> list[ConsentOut]:
     """Consents with their purposes' keys."""
     return [ConsentOut(**{**dict(row), "purpose": purposes.get(row["purpose_id"])}) for row in rows]

@@ -8,9 +8,9 @@ import csv
 import io
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Literal
 
-ENCODINGS = ("utf-8", "utf-16", "windows-1256", "windows-1252", "iso-8859-1", "iso-8859-6")
+Encoding = Literal["utf-8", "utf-16", "windows-1256", "windows-1252", "iso-8859-1", "iso-8859-6"]
 DELIMITERS = (",", ";", "\t", "|")
 HEAD_BYTES = 65_536
 MAX_COLUMNS = 500

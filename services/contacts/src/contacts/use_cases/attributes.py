@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from common.db.pool import Connection
 from common.jobs import JobContext, enqueue
 
@@ -18,7 +19,7 @@ _FIRST = UUID(int=0)
 
 async def create_attribute(
     tx: Connection, workspace_id: UUID, name: str, kind: AttributeType, label: str | None, *, indexed: bool
-) -> Mapping[str, Any]:
+) -> asyncpg.Record:
     """Define an attribute. Raises InvalidField, AttributeExists."""
     if not is_attribute_name(name):
         raise InvalidField(
@@ -32,7 +33,7 @@ async def create_attribute(
     return row
 
 
-async def lock_attribute(tx: Connection, workspace_id: UUID, name: str) -> Mapping[str, Any]:
+async def lock_attribute(tx: Connection, workspace_id: UUID, name: str) -> asyncpg.Record:
     """The definition, locked. Raises AttributeNotFound."""
     row = await attributes.locked(tx, workspace_id, name)
     if row is None:
@@ -41,8 +42,8 @@ async def lock_attribute(tx: Connection, workspace_id: UUID, name: str) -> Mappi
 
 
 async def change_attribute(
-    tx: Connection, workspace_id: UUID, before: Mapping[str, Any], patch: Mapping[str, Any]
-) -> Mapping[str, Any]:
+    tx: Connection, workspace_id: UUID, before: asyncpg.Record, patch: Mapping[str, Any]
+) -> asyncpg.Record:
     """Apply a merge patch to a locked definition. A new index is filled by a job."""
     indexed = bool(patch.get("indexed", before["indexed"]))
     row = await attributes.change(

@@ -1,10 +1,10 @@
 """Recording consent: the ledger line, the current state, and the event, in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
+import asyncpg
 from common.db.pool import Connection
 
 from contacts import events
@@ -35,7 +35,7 @@ class Actor:
 
 async def append_consent(
     tx: Connection, workspace_id: UUID, contact_id: UUID, new: NewConsent, actor: Actor
-) -> Sequence[Mapping[str, Any]]:
+) -> Sequence[asyncpg.Record]:
     """Add to the ledger of a contact whose row is locked; returns the states that changed. Raises UnknownPurpose."""
     purpose = await resolve_purpose(tx, workspace_id, new.purpose)
     line = ConsentRecord(
@@ -54,7 +54,7 @@ async def append_consent(
 
 async def record_consent(
     tx: Connection, workspace_id: UUID, contact_id: UUID, new: NewConsent, actor: Actor
-) -> Sequence[Mapping[str, Any]]:
+) -> Sequence[asyncpg.Record]:
     """Record consent of a contact; returns where it stands now. Raises ContactNotFound, UnknownPurpose."""
     contact = await contacts.get_locked(tx, workspace_id, contact_id)
     if contact is None:

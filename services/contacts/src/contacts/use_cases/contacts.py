@@ -47,7 +47,7 @@ async def create_contact(
     consent: NewConsent | None,
     actor: Actor,
     addresses: Addresses,
-) -> Mapping[str, Any]:
+) -> asyncpg.Record:
     """Store a contact with its first consent, and announce it.
 
     Raises InvalidAddress, InvalidField, UnknownAttribute, UnknownPurpose, ContactExists, ExternalIdTaken.
@@ -73,7 +73,7 @@ async def put_contact(
     consent: NewConsent | None,
     actor: Actor,
     addresses: Addresses,
-) -> tuple[Mapping[str, Any], bool]:
+) -> tuple[asyncpg.Record, bool]:
     """Create or change the contact with this address or external id; whether it is new.
 
     Raises TwoPeople, and what create_contact and change_contact raise.
@@ -97,13 +97,13 @@ async def put_contact(
 
 
 async def change_contact(
-    tx: Connection, workspace_id: UUID, contact: Mapping[str, Any], fields: Fields, actor: Actor, addresses: Addresses
-) -> Mapping[str, Any]:
+    tx: Connection, workspace_id: UUID, contact: asyncpg.Record, fields: Fields, actor: Actor, addresses: Addresses
+) -> asyncpg.Record:
     """Apply a merge patch to a locked contact. Raises as create_contact does."""
     return await _change(tx, workspace_id, contact, fields, None, actor, addresses)
 
 
-async def lock_contact(tx: Connection, workspace_id: UUID, contact_id: UUID) -> Mapping[str, Any]:
+async def lock_contact(tx: Connection, workspace_id: UUID, contact_id: UUID) -> asyncpg.Record:
     """The contact, locked. Raises ContactNotFound."""
     contact = await contacts.get_locked(tx, workspace_id, contact_id)
     if contact is None:
@@ -114,12 +114,12 @@ async def lock_contact(tx: Connection, workspace_id: UUID, contact_id: UUID) -> 
 async def _change(
     tx: Connection,
     workspace_id: UUID,
-    contact: Mapping[str, Any],
+    contact: asyncpg.Record,
     fields: Fields,
     consent: NewConsent | None,
     actor: Actor,
     addresses: Addresses,
-) -> Mapping[str, Any]:
+) -> asyncpg.Record:
     before = dict(contact)
     if "email" in fields and not fields["email"]:
         raise InvalidField(
@@ -133,7 +133,7 @@ async def _change(
         after["tracking"] = consent.tracking
     changed = [] if consent is None else await append_consent(tx, workspace_id, contact["id"], consent, actor)
     told = [events.consent_changed(state) for state in changed]
-    result: Mapping[str, Any] = contact
+    result: asyncpg.Record = contact
     if after != before:
         result = await _write(tx, workspace_id, contact, address, after)
         told.append(events.lead_updated(result, await consents.of_contact(tx, workspace_id, contact["id"])))
@@ -142,8 +142,8 @@ async def _change(
 
 
 async def _write(
-    tx: Connection, workspace_id: UUID, contact: Mapping[str, Any], address: Address | None, after: Fields
-) -> Mapping[str, Any]:
+    tx: Connection, workspace_id: UUID, contact: asyncpg.Record, address: Address | None, after: Fields
+) -> asyncpg.Record:
     try:
         async with tx.transaction():
             written = await contacts.update(tx, workspace_id, contact["id"], address, after)

@@ -1,10 +1,9 @@
 """Erasing people: here at once, elsewhere by event; the request says who has and who has not."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
+import asyncpg
 from common.db.pool import Connection
 from common.ids import new_id
 
@@ -15,7 +14,7 @@ from contacts.errors import ContactNotFound
 SERVICES = ("contacts", "campaigns", "delivery", "analytics")
 
 
-async def request_erasure(tx: Connection, workspace_id: UUID, contact_id: UUID, requested_by: str) -> Mapping[str, Any]:
+async def request_erasure(tx: Connection, workspace_id: UUID, contact_id: UUID, requested_by: str) -> asyncpg.Record:
     """Erase a person here and tell every service. Raises ContactNotFound."""
     if await contacts.get_locked(tx, workspace_id, contact_id) is None:
         raise ContactNotFound(contact_id=str(contact_id))

@@ -1,10 +1,9 @@
 """Suppressing and lifting; contacts is the authority, delivery follows."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
+import asyncpg
 from common.db.pool import Connection, Database
 from common.ids import new_id
 
@@ -36,7 +35,7 @@ async def suppress(
     actor: str,
     *,
     expires_at: datetime | None = None,
-) -> Mapping[str, Any]:
+) -> asyncpg.Record:
     """Suppress an address or domain and tell delivery. Repeating it renews reason and time."""
     wanted = Suppression(workspace_id, new_id(), scope, hash_, reason, actor=actor, expires_at=expires_at)
     rows = await suppressions.put(tx, [wanted])
