@@ -150,7 +150,7 @@ def _subject(spool: Spool, mail: Mail) -> str:
     match = re.search(rb"(?im)^subject:[ \t]*((?:.*\r?\n[ \t])*.*)", head)
     if match is None:
         return ""
-    text = match[1].decode("utf-8", "replace")
+    text = match[1].decode("utf-8", "replace").strip()
     return str(default.header_factory("subject", re.sub(r"\r?\n", "", text)))
 
 

@@ -55,7 +55,7 @@ async def provision(admin_url: str, secret: str, *, prefix: str = "") -> None:
     """Make the roles and databases that are missing, and set the passwords. Raises Misconfigured."""
     try:
         admin = await asyncpg.connect(admin_url, timeout=10)
-    except (OSError, asyncpg.PostgresError, ValueError, TimeoutError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as error:
         raise Misconfigured(f"DATABASE_URL: {_where(admin_url)} cannot be reached: {_brief(error)}") from error
     try:
         version = int(await admin.fetchval("show server_version_num")) // 10000
