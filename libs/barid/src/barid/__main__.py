@@ -11,7 +11,7 @@ from uuid import UUID
 
 import typer
 from common.errors import BaridError, Misconfigured
-from common.process import FAILED, MISCONFIGURED, brief, fail
+from common.exits import FAILED, MISCONFIGURED, brief, fail
 
 from barid.settings import StackSettings, stack_settings
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from common.db.migrate import upgrade
 from common.db.pool import Database
 from common.errors import Misconfigured
-from common.process import brief
+from common.exits import brief
 from sqlalchemy.exc import DBAPIError
 
 from barid import embedded, keys, provision, state

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import asyncpg
 from common.errors import Misconfigured
+from common.exits import brief
 
 SERVICES = ("contacts", "campaigns", "delivery", "analytics")
 ROLES: Mapping[str, tuple[str, ...]] = {
@@ -56,7 +57,7 @@ async def provision(admin_url: str, secret: str, *, prefix: str = "") -> None:
     try:
         admin = await asyncpg.connect(admin_url, timeout=10)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as error:
-        raise Misconfigured(f"DATABASE_URL: {_where(admin_url)} cannot be reached: {_brief(error)}") from error
+        raise Misconfigured(f"DATABASE_URL: {_where(admin_url)} cannot be reached: {brief(error)}") from error
     try:
         version = int(await admin.fetchval("show server_version_num")) // 10000
         if version < 15:
@@ -103,10 +104,4 @@ async def _database(admin: "asyncpg.Connection[asyncpg.Record]", name: str, role
 
 
 def _where(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'the local server'}{f':{parts.port}' if parts.port else ''}"
-
-
-def _brief(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return urlsplit(url).netloc.rpartition("@")[2] or "the local server"

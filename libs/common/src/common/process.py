@@ -13,8 +13,8 @@ import asyncpg
 import structlog
 import uvloop
 
-from common.db.migrate import upgrade
 from common.errors import BaridError, Misconfigured
+from common.exits import FAILED, MISCONFIGURED, brief, fail
 from common.logging import set_up_logging
 from common.settings import ServiceSettings, load
 from common.telemetry import set_up_tracing
@@ -24,8 +24,6 @@ __all__ = ["brief", "dispatch", "fail", "run_process", "serve"]
 
 # Kubernetes kills 30 s after SIGTERM.
 GRACE_S = 25.0
-MISCONFIGURED = 2
-FAILED = 1
 
 Run = Callable[..., Awaitable[None]]
 
@@ -47,6 +45,8 @@ def dispatch(
     name: str = arguments.command
     try:
         if name == "migrate":
+            from common.db.migrate import upgrade  # the other commands need no Alembic
+
             _options(parser, None, rest)
             loaded = load(settings)
             set_up_logging(service, name, loaded.log_level)
@@ -115,18 +115,6 @@ async def _until_stopped(main: Callable[[asyncio.Event], Awaitable[None]], grace
     await asyncio.wait({work}, timeout=2)
     log.error("not drained in time", grace_s=grace_s)
     sys.exit(FAILED)
-
-
-def fail(line: str, status: int) -> NoReturn:
-    """End the process with one line on standard error."""
-    print(" ".join(line.split()), file=sys.stderr)  # noqa: T201
-    sys.exit(status)
-
-
-def brief(error: BaseException) -> str:
-    """The first line of an error's text, or its name."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _parser(service: str, commands: list[str]) -> argparse.ArgumentParser:
