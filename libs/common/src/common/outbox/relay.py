@@ -54,8 +54,8 @@ where locktype = 'relation' and relation = 'outbox'::regclass and mode = 'RowExc
   and database = (select oid from pg_database where datname = current_database())
 """
 _AGE = """
-select extract(epoch from now() - min(time))::float8 from unnest($1::smallint[]) as l (lane)
-cross join lateral (select time from outbox where outbox.lane = l.lane order by id limit 1) oldest
+select extract(epoch from now() - min(time))::float8 from unnest($1::smallint[], $2::bigint[]) as l (lane, high)
+cross join lateral (select time from outbox where outbox.lane = l.lane and id > l.high order by id limit 1) oldest
 """
 
 
@@ -111,7 +111,7 @@ class Relay:
         age_due = 0.0
         while not stop.is_set():
             if time.monotonic() >= age_due:
-                age = await connection.fetchval(_AGE, list(LANES))
+                age = await connection.fetchval(_AGE, list(LANES), [frontiers[lane].high for lane in LANES])
                 metrics.OUTBOX_AGE.labels(self.name).set(age or 0.0)
                 age_due = time.monotonic() + AGE_EVERY_S
             if not await self.round(connection, frontiers):
