@@ -1,4 +1,4 @@
-"""The bus on PostgreSQL: one append-only log, for one machine without a broker (docs/adr)."""
+"""The bus on PostgreSQL: one append-only log, for one machine without a broker (docs/adr/0011)."""
 
 from common.bus.postgres.append import PostgresProducer
 from common.bus.postgres.bus import PostgresBus, shared
