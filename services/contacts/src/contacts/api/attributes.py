@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import quote
 
 from common.errors import PreconditionFailed
 from common.web.etags import IfMatch, require_match, set_etag
@@ -70,7 +71,7 @@ async def create_attribute(body: AttributeCreate, tx: Tx, caller: Caller, respon
     row = await use_cases.create_attribute(
         tx, caller.workspace_id, body.name, body.type, body.label, indexed=body.indexed
     )
-    response.headers["Location"] = f"/v1/attributes/{body.name}"
+    response.headers["Location"] = f"/v1/attributes/{quote(body.name)}"
     set_etag(response, row["revision"])
     return AttributeOut(**dict(row))
 

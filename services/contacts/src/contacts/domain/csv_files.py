@@ -78,10 +78,10 @@ def _encoding(head: bytes) -> str:
         return "utf-8-sig"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    # UTF-16 without a mark: the delimiters and line breaks have a zero byte on one side.
-    for name, pattern in (("utf-16-le", b"\n\x00"), ("utf-16-be", b"\x00\n")):
-        if pattern in head and head.count(b"\x00") > len(head) // 20:
-            return name
+    # UTF-16 without a mark: delimiters, line breaks and Latin letters have a zero byte, always on the same side.
+    first, second = head[0::2].count(0), head[1::2].count(0)
+    if first + second > len(head) // 20 and min(first, second) * 10 < max(first, second):
+        return "utf-16-be" if first > second else "utf-16-le"
     return "utf-8"
 
 

@@ -145,8 +145,7 @@ async def _write(
     tx: Connection, workspace_id: UUID, contact: asyncpg.Record, address: Address | None, after: Fields
 ) -> asyncpg.Record:
     try:
-        async with tx.transaction():
-            written = await contacts.update(tx, workspace_id, contact["id"], address, after)
+        written = await contacts.update(tx, workspace_id, contact["id"], address, after)
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == "contacts_external_id":
             raise ExternalIdTaken(external_id=after["external_id"]) from error
