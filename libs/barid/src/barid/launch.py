@@ -30,7 +30,8 @@ def start(settings: StackSettings, *, sink: bool = False, told: Callable[[str], 
     area = settings.area
     if state.supervisor(area) is not None:
         return state.read(area)
-    (area / "log").mkdir(parents=True, exist_ok=True)
+    area.mkdir(parents=True, exist_ok=True)
+    (area / "log").mkdir(mode=0o700, exist_ok=True)
     area.chmod(area.stat().st_mode & ~0o007 | 0o001 if os.geteuid() == 0 else 0o700)
     read, write = os.pipe()
     command = [sys.executable, "-m", "barid", "supervise", str(write), *(["--sink"] if sink else [])]

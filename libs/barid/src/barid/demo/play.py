@@ -127,7 +127,7 @@ async def _campaign(barid: Client, mailbox: Mailbox) -> str:
             {"not": {"field": "attributes.city", "op": "eq", "value": "Toronto"}},
         ]
     }
-    count = (await barid.post("/v1/segments/preview", {"rule": rule}))["count"]
+    preview = await barid.post("/v1/segments/preview", {"rule": rule})
     segment = await barid.post("/v1/segments", {"name": "Readers near a shop", "rule": rule})
     sender = await barid.post("/v1/senders", {"name": "کاروان‌کتاب Caravan Books", "email": "letters@caravan.example"})
     content = json.loads((examples() / "templates" / "longest-night" / "campaign.json").read_text())
@@ -142,8 +142,9 @@ async def _campaign(barid: Client, mailbox: Mailbox) -> str:
             "tracking": {"opens": True, "clicks": True},
         },
     )
-    chosen = (await barid.post("/v1/segments/preview", {"rule": rule}))["sample"][:REFUSED] if count else []
-    await mailbox.refuse(person["email"] for person in chosen)
+    asked, *gone = [person["email"] for person in preview["sample"] if person["email"].isascii()][: REFUSED + 1]
+    await barid.post("/v1/suppressions", {"email": asked, "reason": "asked_by_phone"})
+    await mailbox.refuse(gone)
     return str(campaign["id"])
 
 
@@ -190,8 +191,12 @@ async def _leads(barid: Client, played: Played, progress: Progress) -> list[Foun
         return found
 
     wanted = min(5, len(played.clicked))
-    # A click counts for the score once it is sure that no machine made it.
-    leads = await until(look, lambda found: len(found) >= wanted, "the scores", 30)
+
+    def scored(found: list[Found]) -> bool:
+        """A click counts for the score once it is sure that no machine made it."""
+        return len([lead for lead in found if any("click" in reason for reason in lead["reasons"])]) >= wanted
+
+    leads = await until(look, scored, "the scores", 30)
     whole = []
     for lead in leads:
         score = await barid.get(f"/v1/leads/{lead['contact_id']}/score")
