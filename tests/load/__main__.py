@@ -17,7 +17,7 @@ from tests.load.figures import Figure, table, write
 from tests.load.server import server
 
 # Parts of the harness; every other module here is a bench with `async def run() -> list[Figure]`.
-_PARTS = {"__main__", "figures", "server"}
+_PARTS = {"__main__", "crowds", "figures", "server"}
 
 
 def benches() -> list[str]:
