@@ -15,7 +15,7 @@ select $1, gen_random_uuid(), 'person' || n || '@example.com', 'person' || n || 
        sha256(('person' || n)::bytea), sha256('example.com'), 'مریم', 'کریمی', (array['fa', 'ar', 'en'])[1 + n % 3],
        'Asia/Tehran', 'IR',
        jsonb_build_object('city', ($4::text[])[1 + n % 10], 'age', 18 + n % 60, 'company', 'Company ' || n % 5000),
-       case when n % 50 = 0 then array['vip'] else '{}'::text[] end, n % 100
+       case when n % 49 = 0 then array['vip'] else '{}'::text[] end, n % 100
   from generate_series($2::int, $3::int) n
 """
 _CONSENTS = """
