@@ -16,6 +16,7 @@ from tests.load.server import database
 
 CONTACTS = 1_000_000
 RUNS = 40
+SLOW_RUNS = 10  # of those that read more than an index
 EVENTS = 200_000
 
 RULES: dict[str, list[Any]] = {
@@ -71,8 +72,9 @@ async def vacuum(owner_url: str) -> None:
 
 async def measure(db: Database, workspace_id: UUID, name: str, rules: list[Any]) -> Figure:
     """Previews one after the other: the count and the sample."""
-    times = []
-    for n in range(RUNS + 1):
+    times: list[float] = []
+    runs = SLOW_RUNS if name.endswith(("_mixed", "_unindexed")) else RUNS
+    for n in range(runs + 1):
         started = time.perf_counter()
         async with db.transaction(workspace_id) as tx:
             found, sample = await preview(tx, workspace_id, rules[n % len(rules)], datetime.now(UTC), 60.0)
@@ -80,4 +82,4 @@ async def measure(db: Database, workspace_id: UUID, name: str, rules: list[Any])
         assert sample
         times.append(time.perf_counter() - started)
     measured = sorted(times[1:])
-    return Figure(name, measured[int(RUNS * 0.95)] * 1000, "ms p95", RUNS, round(sum(measured), 3))
+    return Figure(name, measured[int(runs * 0.95)] * 1000, "ms p95", runs, round(sum(measured), 3))

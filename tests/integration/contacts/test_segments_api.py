@@ -7,8 +7,7 @@ import pytest
 import pytest_asyncio
 from common.ids import new_id
 from common.testing import deliver, outbox_events
-from common.web.app import create_app
-from contacts.api import audiences, lists, segments
+from contacts.main import create_app
 from contacts.settings import Settings
 from contacts.use_cases import segments as use_cases
 
@@ -21,12 +20,7 @@ VIP = {"field": "tags", "op": "contains", "value": "vip"}
 @pytest.fixture
 def app(service_env, contacts_db):
     service_env("contacts", contacts_db)
-    return create_app(
-        service="contacts",
-        title="Contacts",
-        settings=Settings(),
-        routers=[segments.router, lists.router, audiences.router],
-    )
+    return create_app(Settings())
 
 
 @pytest_asyncio.fixture
