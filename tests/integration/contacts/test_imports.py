@@ -1,14 +1,16 @@
+import asyncio
 import csv
 import io
 from pathlib import Path
 
 import httpx
 import pytest
+from common.ids import new_id
 from common.testing.deliver import outbox_events
 
 from tests.fixtures import messy_contacts
 from tests.integration.contacts import service
-from tests.integration.contacts.service import import_file
+from tests.integration.contacts.service import csv_of, import_file, upload
 
 
 async def _rejects(client: httpx.AsyncClient, import_id: str) -> list[dict[str, str]]:
@@ -79,3 +81,138 @@ async def test_files_of_the_shared_generator_give_what_it_expects(client, contac
         "last_seen": "date",
         "notes": "text",
     }
+
+
+async def _nothing_stayed(client, database) -> None:
+    assert (await client.get("/v1/imports")).json()["items"] == []
+    assert (await client.get("/v1/contacts")).json()["items"] == []
+    assert (await client.get("/v1/attributes")).json()["items"] == []
+    async with database.worker.connection() as connection:
+        assert await connection.fetchval("select count(*) from import_stage") == 0
+        assert await connection.fetchval("select count(*) from jobs where kind = 'import'") == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "status", "code", "params"),
+    [
+        (b"PK\x03\x04 sheet", {}, 400, "not_csv", {"row": 1}),
+        (b"", {}, 400, "not_csv", {"row": 1}),
+        (csv_of("a@x.example,A,B,C,GB,en") + b'b@x.example,"open', {}, 400, "not_csv", {"row": 3}),
+        (csv_of("a@x.example,A,B,C,GB,en", "b@x.example,\x00,B,C,GB,en"), {}, 400, "not_csv", {"row": 3}),
+        ("Email,First Name,Last Name,City,Country,Language\na@x.example,الرياض,,,,\n".encode("windows-1256"), {}, 400,
+         "wrong_encoding", {"row": 2}),
+        (csv_of("a@x.example,A", header="Email,First Name"), {}, 422, "missing_column", {"column": "Last Name"}),
+        (csv_of("a@x.example"), {"mapping": {"City": "attributes.city"}}, 422, "missing_column", {"column": "email"}),
+        (csv_of("a@x.example"), {"create_attributes": False}, 422, "unknown_attribute", {"column": "City"}),
+        (csv_of("a@x.example"), {"mapping": {"Email": "email", "City": "score"}}, 422, "invalid_mapping",
+         {"column": "City"}),
+        (csv_of("a@x.example"), {"list_ids": ["01890000-0000-7000-8000-000000000001"]}, 404, "list_not_found", {}),
+        (csv_of("a@x.example"), {"consent": {**service.CONSENT, "purpose": "nope"}}, 422, "unknown_purpose", {}),
+        (csv_of("a@x.example"), {"consent": {"status": "subscribed"}}, 422, "invalid", {}),
+        (csv_of("a@x.example"), {"surprise": 1}, 422, "invalid", {}),
+    ],
+)  # fmt: skip
+async def test_a_file_that_cannot_be_imported_is_refused_whole(
+    client, contacts_db, content, options, status, code, params
+):
+    answer = await upload(client, content, **options)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (status, code), problem
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["detail"]
+    assert problem["mend"]
+    assert params.items() <= problem["params"].items()
+    await _nothing_stayed(client, contacts_db)
+
+
+async def test_a_row_with_a_line_break_in_its_address_is_rejected_with_its_columns(client, contacts_db):
+    content = csv_of('"a@x.example\r\nBcc: b@x.example",A,B,Tehran,IR,fa', "fine@x.example,A,B,Tehran,IR,fa")
+    done = await import_file(client, contacts_db, content)
+    assert (done["rows"]["created"], done["rows"]["rejected"]) == (1, 1)
+    (reject,) = await _rejects(client, done["id"])
+    assert (reject["row"], reject["code"], reject["City"]) == ("2", "invalid_email", "Tehran")
+    assert "line break" in reject["message"]
+    assert reject["Email"] == "a@x.example\r\nBcc: b@x.example"
+
+
+async def test_the_last_row_of_an_address_wins_and_empty_cells_take_nothing_away(client, contacts_db):
+    rows = ["A@x.example,First,Old,Tehran,IR,fa", "b@x.example,B,,,,", " a@X.example,Second,New,,IR,fa"]
+    first = await import_file(client, contacts_db, csv_of(*rows), tags=["expo"])
+    assert (first["rows"]["created"], first["rows"]["skipped"]) == (2, 1)
+    (one,) = (await client.get("/v1/contacts", params={"email": "a@x.example"})).json()["items"]
+    assert (one["first_name"], one["email"], one["attributes"], one["tags"]) == ("Second", "a@X.example", {}, ["expo"])
+    again = await import_file(client, contacts_db, csv_of("a@x.example,,Newer,Shiraz,,"), tags=["fair"])
+    assert again["rows"]["updated"] == 1
+    one = (await client.get(f"/v1/contacts/{one['id']}")).json()
+    assert (one["first_name"], one["last_name"], one["country"], one["tags"], one["revision"]) == (
+        "Second", "Newer", "IR", ["expo", "fair"], 2,
+    )  # fmt: skip
+    told = await outbox_events(contacts_db.worker, "lead.updated")
+    assert [(event.data.revision, event.data.attributes) for event in told] == [(2, {"city": "Shiraz"})]
+    assert told[0].data.consents[0].status == "subscribed"
+
+
+async def test_skip_leaves_contacts_that_are_there_alone(client, contacts_db):
+    await client.post("/v1/contacts", json={"email": "a@x.example", "first_name": "Kept"})
+    done = await import_file(
+        client, contacts_db, csv_of("a@x.example,Other,,,,", "b@x.example,B,,,,"), on_conflict="skip"
+    )
+    assert (done["rows"]["created"], done["rows"]["skipped"]) == (1, 1)
+    (one,) = (await client.get("/v1/contacts", params={"email": "a@x.example"})).json()["items"]
+    assert (one["first_name"], one["revision"]) == ("Kept", 1)
+
+
+async def test_an_external_id_of_somebody_else_rejects_the_row(client, contacts_db):
+    await client.post("/v1/contacts", json={"email": "a@x.example", "external_id": "1"})
+    content = csv_of("b@x.example,1", "c@x.example,2", "d@x.example,2", "a@x.example,1", header="Email,Id")
+    mapping = {"Email": "email", "Id": "external_id"}
+    done = await import_file(client, contacts_db, content, mapping=mapping)
+    assert [(row["row"], row["code"]) for row in await _rejects(client, done["id"])] == [
+        ("2", "external_id_taken"), ("3", "external_id_taken"),
+    ]  # fmt: skip
+    assert (done["rows"]["created"], done["rows"]["updated"] + done["rows"]["unchanged"]) == (1, 1)
+
+
+async def test_imported_people_are_on_the_lists_and_in_the_index(client, contacts_db, workspace_id):
+    made = (await client.post("/v1/lists", json={"name": "expo"})).json()
+    await import_file(client, contacts_db, csv_of(*(f"p{n}@x.example,,,Tehran,," for n in range(5))),
+                      list_ids=[made["id"]], tags=["expo"])  # fmt: skip
+    assert len((await client.get("/v1/contacts", params={"list_id": made["id"]})).json()["items"]) == 5
+    async with contacts_db.worker.connection() as connection:
+        rows = await connection.fetch(
+            "select attribute, value, count(*) from contact_value group by 1, 2 order by 1", timeout=5
+        )
+    assert [tuple(row) for row in rows] == [("#tag", "expo", 5), ("city", "Tehran", 5)]
+
+
+async def test_a_cancelled_import_stops_and_leaves_no_stage(client, contacts_db):
+    answer = await upload(client, csv_of("a@x.example,A,B,C,GB,en"))
+    import_id = answer.json()["id"]
+    assert (await client.post(f"/v1/imports/{import_id}/cancel")).json()["status"] == "cancelled"
+    assert (await client.post(f"/v1/imports/{import_id}/cancel")).status_code == 409
+    async with service.jobs_running(contacts_db), contacts_db.worker.connection() as connection:
+        for _ in range(200):
+            if await connection.fetchval("select count(*) from jobs where state = 'completed'"):
+                break
+            await asyncio.sleep(0.05)
+        assert await connection.fetchval("select count(*) from import_stage") == 0
+    assert (await client.get("/v1/contacts")).json()["items"] == []
+
+
+async def test_progress_streams_until_the_import_is_over(client, contacts_db):
+    import_id = (await upload(client, csv_of("a@x.example,A,B,C,GB,en"))).json()["id"]
+    ticket = (await client.post(f"/v1/imports/{import_id}/progress-ticket")).json()["ticket"]
+    async with service.jobs_running(contacts_db):
+        answer = await client.get(
+            f"/v1/imports/{import_id}/progress", params={"ticket": ticket}, headers={"Authorization": ""}
+        )
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert '"status":"completed"' in answer.text.split("event: progress")[-1]
+
+
+async def test_a_foreign_import_is_not_there(client, contacts_db, http_client, keys):
+    import_id = (await upload(client, csv_of("a@x.example,A,B,C,GB,en"))).json()["id"]
+    async with http_client(service.app(), keys.token(new_id())) as stranger:
+        for path in ("", "/rejects", "/progress"):
+            assert (await stranger.get(f"/v1/imports/{import_id}{path}")).status_code == 404
+        assert (await stranger.post(f"/v1/imports/{import_id}/cancel")).status_code == 404

@@ -13,8 +13,8 @@ from contacts.use_cases.imports import IMPORT_JOB
 from contacts.use_cases.suppressions import lift_expired
 
 KINDS = (
-    JobKind(IMPORT_JOB, run_import, on_failed=fail_import),
-    JobKind(INDEX_JOB, run_index_job),
+    JobKind(IMPORT_JOB, run_import, lease_s=20, on_failed=fail_import),
+    JobKind(INDEX_JOB, run_index_job, lease_s=20),
     FREEZE_AUDIENCE,
 )
 PERIODICS = (Periodic("lift_expired_suppressions", 60.0, lift_expired),)
