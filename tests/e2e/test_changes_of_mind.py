@@ -6,19 +6,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.outside import Outside
 from tests.e2e.test_kill import begin, slowly
 from tests.e2e.test_main_job import one
+from tests.fixtures.outside import Outside
 from tests.fixtures.recorder import Recorder
-from tests.fixtures.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), pytest.mark.timeout(300)]
-
-
-@pytest.fixture
-def outside(stack: Stack) -> Outside:
-    info = stack.info()
-    return Outside(info["url"], info["token"])
 
 
 def arrived(recorder: Recorder, tag: str) -> int:

@@ -11,20 +11,14 @@ from pathlib import Path
 import pytest
 from common.contracts.addresses import normalise_address
 
-from tests.e2e.outside import Outside
 from tests.fixtures import messy_contacts
+from tests.fixtures.outside import Outside
 from tests.fixtures.recorder import Recorder
 from tests.fixtures.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), pytest.mark.timeout(400)]
 
 WINDOW = 64
-
-
-@pytest.fixture
-def outside(stack: Stack) -> Outside:
-    info = stack.info()
-    return Outside(info["url"], info["token"])
 
 
 @contextmanager

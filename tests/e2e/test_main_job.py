@@ -9,20 +9,13 @@ import httpx
 import pytest
 from common.contracts.addresses import normalise_address
 
-from tests.e2e.outside import Outside
 from tests.fixtures import messy_contacts
+from tests.fixtures.outside import Outside
 from tests.fixtures.recorder import Mail, Recorder
-from tests.fixtures.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), pytest.mark.timeout(300)]
 
 HREF = re.compile(r'(?:href|src)="([^"]+)"')
-
-
-@pytest.fixture
-def outside(stack: Stack) -> Outside:
-    info = stack.info()
-    return Outside(info["url"], info["token"])
 
 
 def links(mail: Mail) -> list[str]:

@@ -6,25 +6,24 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.outside import Outside
 from tests.e2e.test_main_job import one
 from tests.fixtures import messy_contacts
 from tests.fixtures.collector import Collector
 from tests.fixtures.recorder import Recorder
-from tests.fixtures.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), pytest.mark.timeout(300)]
 
 
-def test_one_trace_spans_every_service(stack: Stack, recorder: Recorder, collector: Collector, tmp_path: Path) -> None:
-    info = stack.info()
-    outside = Outside(info["url"], info["token"])
+def test_one_trace_spans_every_service(
+    outside: Outside, recorder: Recorder, collector: Collector, tmp_path: Path
+) -> None:
     messy_contacts.write(tmp_path / "p.csv", 10, seed=9, tag="trace")
     outside.import_file(tmp_path / "p.csv")
     segment = outside.segment({"field": "email", "op": "starts_with", "value": "trace"})
     campaign = outside.campaign(outside.sender(), {"segment_ids": [segment]})
     trace_id = secrets.token_hex(16)
-    outside.http.headers["traceparent"] = f"00-{trace_id}-{secrets.token_hex(8)}-01"
+    parent = outside.http.headers
+    parent["traceparent"] = f"00-{trace_id}-{secrets.token_hex(8)}-01"
     outside.call("POST", f"/v1/campaigns/{campaign}/start", json={})
     outside.closed(campaign, 60)
     mail = next(mail for mail in list(recorder.mails) if mail.recipient.startswith("trace"))
@@ -34,4 +33,5 @@ def test_one_trace_spans_every_service(stack: Stack, recorder: Recorder, collect
         return {span.service for span in collector.reached_from(trace_id)}
 
     outside.until(services, lambda found: {"campaigns", "contacts", "delivery", "analytics"} <= found, 30)
-    assert any("smtp" in span.name.lower() for span in collector.reached_from(trace_id))
+    reached = collector.reached_from(trace_id)
+    assert any("smtp" in span.name.lower() for span in reached), sorted({(s.service, s.name) for s in reached})
