@@ -95,6 +95,7 @@ create table jobs (
   run_at timestamptz not null default now(),
   lease_until timestamptz,
   lease_epoch bigint not null default 0,
+  traceparent text,
   error text,
   created_at timestamptz not null default now(),
   finished_at timestamptz

@@ -36,6 +36,7 @@ class JobContext:
     epoch: int
     lease_s: float
     progress: dict[str, Any] = field(default_factory=dict)
+    traceparent: str | None = None
 
     async def save(
         self,

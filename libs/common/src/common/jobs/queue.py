@@ -8,10 +8,11 @@ from uuid import UUID
 
 from common.db.pool import Connection
 from common.ids import new_id
+from common.telemetry import current_traceparent
 
 _ENQUEUE = """
-insert into jobs (id, workspace_id, kind, unique_key, args, run_at)
-values ($1, $2, $3, $4, $5, coalesce($6, now()))
+insert into jobs (id, workspace_id, kind, unique_key, args, run_at, traceparent)
+values ($1, $2, $3, $4, $5, coalesce($6, now()), $7)
 on conflict (kind, unique_key) where state in ('queued', 'running') do nothing
 returning id
 """
@@ -60,7 +61,9 @@ async def enqueue(
 ) -> UUID:
     """Add a job in the caller's transaction. With a key that a waiting or running job has: that job's id."""
     while True:
-        added: UUID | None = await tx.fetchval(_ENQUEUE, new_id(), workspace_id, kind, unique_key, dict(args), run_at)
+        added: UUID | None = await tx.fetchval(
+            _ENQUEUE, new_id(), workspace_id, kind, unique_key, dict(args), run_at, current_traceparent()
+        )
         if added is not None:
             return added
         # It may end between the two statements: then there is room for a new one.

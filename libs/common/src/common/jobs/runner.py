@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
-from opentelemetry import trace
 from structlog.contextvars import bound_contextvars
 
 from common import event_metrics as metrics
@@ -17,9 +16,9 @@ from common.db.pool import TRANSIENT, Database
 from common.ids import new_id
 from common.jobs import lease
 from common.jobs.context import JobContext, JobKind, LeaseLost, Periodic
+from common.telemetry import span
 
 log = structlog.get_logger(__name__)
-_tracer = trace.get_tracer("barid.jobs")
 
 IDLE_S = 0.25
 PERIODIC = "periodic:"
@@ -106,7 +105,7 @@ async def _supervised(run: Attempt, context: JobContext, name: str, stop: asynci
     metrics.JOBS_RUNNING.labels(name).inc()
     with (
         bound_contextvars(job=name, job_id=str(context.job_id)),
-        _tracer.start_as_current_span(f"job {name}"),
+        span(f"job {name}", parent=context.traceparent),
     ):
         work = asyncio.ensure_future(run(context))
         keeper = asyncio.ensure_future(lease.keep(context.db, context))
@@ -185,6 +184,7 @@ def _context(db: Database, row: Any, lease_s: float) -> JobContext:
         epoch=row["lease_epoch"],
         lease_s=lease_s,
         progress=row["progress"],
+        traceparent=row["traceparent"],
     )
 
 
