@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.test_main_job import one
 from tests.fixtures import messy_contacts
 from tests.fixtures.collector import Collector
+from tests.fixtures.outside import Outside
 from tests.fixtures.recorder import Recorder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), pytest.mark.timeout(300)]
