@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -38,6 +39,7 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     figures: list[Figure] = []
     broken = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a time-out does not leave the server behind
     with server():
         for name in wanted:
             print(f"{name} …", file=sys.stderr, flush=True)
