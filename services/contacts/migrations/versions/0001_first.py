@@ -79,6 +79,7 @@ create table attribute_definitions (
   type text not null check (type in ('text', 'number', 'boolean', 'date')),
   label text,
   indexed boolean not null default false,
+  index_job uuid,  -- fills the index; until it is done, nobody may read the side table for this attribute
   revision bigint not null default 1,
   created_at timestamptz not null default now(),
   primary key (workspace_id, name)

@@ -97,3 +97,13 @@ async def fill_index(tx: Connection, workspace_id: UUID, name: str, kind: str, a
 async def drop_index(tx: Connection, workspace_id: UUID, name: str) -> None:
     """Forget the indexed values of an attribute."""
     await tx.execute("delete from contact_value where workspace_id = $1 and attribute = $2", workspace_id, name)
+
+
+async def await_index(tx: Connection, workspace_id: UUID, name: str, job_id: UUID | None) -> None:
+    """The index of an attribute is not whole before this job is done; None: it is whole, or there is none."""
+    await tx.execute(
+        "update attribute_definitions set index_job = $3 where workspace_id = $1 and name = $2",
+        workspace_id,
+        name,
+        job_id,
+    )

@@ -11,10 +11,22 @@ from common.db.pool import Connection
 from contacts.db import segment_sql
 from contacts.domain.segment_binding import Attribute, Bound
 
+_ATTRIBUTES = """
+select name, type, indexed and index_job is null as indexed from attribute_definitions where workspace_id = $1
+"""
+
 
 async def attributes(tx: Connection, workspace_id: UUID) -> dict[str, Attribute]:
-    """The workspace's attributes as rules see them."""
-    rows = await tx.fetch("select name, type, indexed from attribute_definitions where workspace_id = $1", workspace_id)
+    """The workspace's attributes as rules see them; an index that is still being filled does not count."""
+    return _by_name(await tx.fetch(_ATTRIBUTES, workspace_id))
+
+
+async def kept_attributes(tx: Connection, workspace_id: UUID) -> dict[str, Attribute]:
+    """The same, and no index is dropped while this transaction lasts."""
+    return _by_name(await tx.fetch(_ATTRIBUTES + " order by name for share", workspace_id))
+
+
+def _by_name(rows: Sequence[asyncpg.Record]) -> dict[str, Attribute]:
     return {row["name"]: Attribute(row["name"], row["type"], row["indexed"]) for row in rows}
 
 

@@ -51,8 +51,10 @@ async def change_attribute(
     )
     assert row is not None  # noqa: S101
     if indexed and not before["indexed"]:
-        await enqueue(tx, INDEX_JOB, {"name": before["name"]}, workspace_id=workspace_id)
+        job_id = await enqueue(tx, INDEX_JOB, {"name": before["name"]}, workspace_id=workspace_id)
+        await attributes.await_index(tx, workspace_id, before["name"], job_id)
     if before["indexed"] and not indexed:
+        await attributes.await_index(tx, workspace_id, before["name"], None)
         await attributes.drop_index(tx, workspace_id, before["name"])
     return row
 
@@ -64,8 +66,10 @@ async def run_index_job(ctx: JobContext) -> None:
     while after is not None and not ctx.cancelled:
         async with ctx.db.transaction() as tx:
             row = await attributes.locked(tx, ctx.workspace_id, ctx.args["name"])
-            if row is None or not row["indexed"]:
-                return
+            if row is None or row["index_job"] != ctx.job_id:
+                return  # no longer wanted, or begun anew by a later job
             after = await attributes.fill_index(tx, ctx.workspace_id, row["name"], row["type"], after, _PART)
-            if after is not None:
+            if after is None:
+                await attributes.await_index(tx, ctx.workspace_id, row["name"], None)
+            else:
                 await ctx.save(tx, checkpoint={"after": str(after)})

@@ -85,12 +85,13 @@ async def _asked_for(tx: Connection, campaign: asyncpg.Record) -> tuple[list[Bou
     if missing := await lists.unknown(tx, workspace_id, list_ids):
         raise Rejected("unknown_list", f"there is no list {missing[0]} in this workspace")
     stored = await segments.rules(tx, workspace_id, [*wanted_ids, *unwanted_ids])
+    attributes = await segments.kept_attributes(tx, workspace_id)
     rules: dict[UUID, Bound] = {}
     for segment_id in dict.fromkeys([*wanted_ids, *unwanted_ids]):
         if segment_id not in stored:
             raise Rejected("unknown_segment", f"there is no segment {segment_id} in this workspace")
         try:
-            rules[segment_id] = await usable(tx, workspace_id, stored[segment_id])
+            rules[segment_id] = await usable(tx, workspace_id, stored[segment_id], attributes)
         except BaridError as error:
             where = error.params["pointer"] if isinstance(error, InvalidRule) else "/rule"
             raise Rejected("invalid_segment", f"segment {segment_id}, {where}: {error.message}") from error

@@ -13,7 +13,7 @@ from common.outbox.writer import Outgoing, record
 from common.web.etags import require_match
 
 from contacts.db import lists, segments
-from contacts.domain.segment_binding import Bound, bind
+from contacts.domain.segment_binding import Attribute, Bound, bind
 from contacts.domain.segment_rules import parse_rule, referenced_lists
 from contacts.errors import ListUnknown, PreviewTooSlow, SegmentUnknown
 
@@ -21,7 +21,9 @@ PREVIEW_S = 10.0
 SAMPLE = 10
 
 
-async def usable(tx: Connection, workspace_id: UUID, document: Any) -> Bound:
+async def usable(
+    tx: Connection, workspace_id: UUID, document: Any, attributes: Mapping[str, Attribute] | None = None
+) -> Bound:
     """The rule, checked against the workspace. Raises InvalidRule, ListUnknown."""
     rule = parse_rule(document)
     named = sorted(referenced_lists(rule))
@@ -31,7 +33,8 @@ async def usable(tx: Connection, workspace_id: UUID, document: Any) -> Bound:
             mend="name a list of GET /v1/lists",
             ids=[str(one) for one in missing[:20]],
         )
-    return bind(rule, await segments.attributes(tx, workspace_id), workspace_id)
+    known = attributes if attributes is not None else await segments.attributes(tx, workspace_id)
+    return bind(rule, known, workspace_id)
 
 
 async def create_segment(tx: Connection, workspace_id: UUID, name: str, rule: Any, created_by: str) -> asyncpg.Record:
