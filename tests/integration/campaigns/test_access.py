@@ -7,6 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 from campaigns.use_cases.bootstrap import bootstrap, owner_token
+from campaigns.use_cases.republish import republish
 from common.db.pool import Database
 from common.ids import new_id, purpose_id
 from common.outbox.writer import Outgoing
@@ -283,3 +284,17 @@ async def test_purpose_gets_a_version_per_wording_and_travels_with_its_workspace
     problem(await client.patch(f"/v1/purposes/{new_id()}", json={}), 404, "purpose_not_found")
     campaign = await client.post("/v1/campaigns", json={"name": "x", "purpose": "offers"})
     assert campaign.json()["purpose_id"] == made["id"]
+
+
+async def test_republish_tells_everything_again_at_its_present_revision(
+    client: httpx.AsyncClient, campaigns_db: ServiceDatabase, workspace_id: UUID
+) -> None:
+    made = (await client.post("/v1/senders", json={"name": "ok", "email": "ok@example.org"})).json()
+    await client.patch(f"/v1/senders/{made['id']}", json={"name": "better"})
+    async with campaigns_db.worker.transaction() as tx:
+        await tx.execute("delete from outbox")
+    assert await republish(campaigns_db.worker) == 2
+    told = [event.data for event in await outbox_events(campaigns_db.worker)]
+    assert [(type(one).__name__, one.revision) for one in told] == [("WorkspaceChangedV1", 1), ("SenderChangedV1", 2)]
+    assert [one.key for one in told[0].purposes] == ["newsletter"]
+    assert told[1].name == "better"

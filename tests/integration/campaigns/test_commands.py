@@ -1,12 +1,15 @@
 """Pause, resume, cancel, and what delivery answers."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
 import httpx
+import orjson
 import pytest
 from common.contracts.audiences import AudienceClosedV1
 from common.contracts.delivery import DeliveryProgressedV1
+from common.ids import new_id
 from common.outbox.writer import Outgoing
 from common.testing.deliver import deliver, outbox_events
 
@@ -160,3 +163,36 @@ async def test_pause_with_an_idempotency_key_is_told_once(running: Running) -> N
         answer = await running.client.post(f"/v1/campaigns/{running.campaign}/pause", json={}, headers=headers)
         assert answer.json()["status"] == "pausing"
     assert await running.states() == [("running", 1), ("paused", 2)]
+
+
+async def test_progress_stream_tells_the_books_and_ends_with_them(running: Running) -> None:
+    url = f"/v1/campaigns/{running.campaign}/progress"
+    ticket = (await running.client.post(f"{url}-ticket", json={})).json()["ticket"]
+    await running.closed()
+    await running.progressed(sent=4, final=True, state_revision=1)
+    answer = await running.client.get(url, params={"ticket": ticket}, headers={"Authorization": ""})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    [data] = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
+    told = orjson.loads(data)
+    assert (told["status"], told["balance"]["sent"], told["balance"]["balanced"]) == ("completed", 4, True)
+    [seen] = [line.removeprefix("id: ") for line in answer.text.splitlines() if line.startswith("id: ")]
+    again = await running.client.get(url, headers={"Last-Event-ID": seen})
+    assert "data:" not in again.text
+    problem(
+        await running.client.get(url, params={"ticket": ticket[:-2]}, headers={"Authorization": ""}),
+        401,
+        "unauthorized",
+    )
+    problem(await running.client.get(f"/v1/campaigns/{new_id()}/progress"), 404, "campaign_not_found")
+
+
+async def test_progress_stream_follows_a_campaign_until_the_end(running: Running) -> None:
+    following = asyncio.create_task(running.client.get(f"/v1/campaigns/{running.campaign}/progress"))
+    await asyncio.sleep(0.3)
+    await running.closed()
+    await asyncio.sleep(0.8)
+    await running.progressed(sent=4, final=True, state_revision=1)
+    answer = await asyncio.wait_for(following, 10)
+    told = [orjson.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert [one["balance"]["audience"] for one in told] == [None, 6, 6]
+    assert [one["status"] for one in told] == ["running", "running", "completed"]

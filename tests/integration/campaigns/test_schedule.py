@@ -6,7 +6,9 @@ from uuid import UUID
 
 import httpx
 import pytest
+from campaigns.db import projections
 from campaigns.use_cases.due import start_due
+from common.ids import new_id
 from common.testing.deliver import outbox_events
 
 from tests.fixtures.databases import ServiceDatabase
@@ -56,7 +58,8 @@ async def test_scheduled_found_too_late_then_failed_and_may_be_started_by_hand(
     assert await started(campaigns_db) == 0
     after = (await client.get(scheduled)).json()
     assert (after["status"], after["reason"]) == ("failed", "too_late")
-    assert (await client.post(f"{scheduled}/start", json={})).json()["status"] == "running"
+    by_hand = (await client.post(f"{scheduled}/start", json={})).json()
+    assert (by_hand["status"], by_hand["reason"], by_hand["finished_at"]) == ("running", None, None)
     assert await started(campaigns_db) == 1
 
 
@@ -74,6 +77,27 @@ async def test_scheduled_that_cannot_start_any_more_then_failed_with_the_reason_
     assert (after["status"], after["reason"]) == ("failed", "campaign_incomplete")
     assert "sender" in after["detail"]
     assert (await client.get(f"/v1/campaigns/{sound['id']}")).json()["status"] == "running"
+
+
+async def test_scheduled_that_cannot_be_decided_now_stands_in_nobodys_way_and_is_tried_again(
+    client: httpx.AsyncClient, campaigns_db: ServiceDatabase, workspace_id: UUID, scheduled: str, impatient: None
+) -> None:
+    other = await draft(client, audience={"segment_ids": [str(await segment(campaigns_db.worker, workspace_id))]})
+    await client.post(f"/v1/campaigns/{other['id']}/schedule", json={"at": later(hours=1)})
+    waiting = UUID(scheduled.rpartition("/")[2])
+    async with campaigns_db.worker.transaction() as tx:
+        await projections.alive(tx, "campaigns.main")
+        await tx.execute("update projection_progress set alive_at = now() - interval '1 min'")
+        kept = await tx.fetchval("select audience from campaigns where id = $1", waiting)
+        await tx.execute("update campaigns set audience = $2 where id = $1", waiting, {"list_ids": [str(new_id())]})
+    await due_since(campaigns_db, 1)
+    await start_due(campaigns_db.worker, 3600)
+    assert (await client.get(scheduled)).json()["status"] == "scheduled"
+    assert (await client.get(f"/v1/campaigns/{other['id']}")).json()["status"] == "running"
+    async with campaigns_db.worker.transaction() as tx:
+        await tx.execute("update campaigns set audience = $2 where id = $1", waiting, kept)
+    await start_due(campaigns_db.worker, 3600)
+    assert (await client.get(scheduled)).json()["status"] == "running"
 
 
 async def test_schedule_can_be_moved_taken_away_and_cancelled(

@@ -9,5 +9,9 @@ from campaigns.settings import Settings
 
 if __name__ == "__main__":
     sys.exit(
-        dispatch("campaigns", Settings, {"api": main.run, "worker": worker.run, "relay": relay.run, "jobs": jobs.run})
+        dispatch(
+            "campaigns",
+            Settings,
+            {"api": main.run, "worker": worker.run, "relay": relay.run, "jobs": jobs.run, "republish": jobs.republish},
+        )
     )

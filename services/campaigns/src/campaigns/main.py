@@ -6,7 +6,17 @@ from common.process import serve
 from common.web.app import create_app as create_base_app
 from fastapi import FastAPI
 
-from campaigns.api import campaign_commands, campaigns, keys, members, purposes, senders, tokens, workspaces
+from campaigns.api import (
+    campaign_commands,
+    campaign_progress,
+    campaigns,
+    keys,
+    members,
+    purposes,
+    senders,
+    tokens,
+    workspaces,
+)
 from campaigns.settings import Settings
 
 
@@ -24,6 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
             purposes.router,
             campaigns.router,
             campaign_commands.router,
+            campaign_progress.router,
         ],
         public_routers=[keys.router],
     )

@@ -76,18 +76,30 @@ async def schedule_campaign(
 
 
 @router.post("/{campaign_id}/pause", dependencies=_SEND, responses=_STEERING)
-async def pause_campaign(campaign_id: UUID, tx: Tx, caller: Caller, _body: Nothing | None = None) -> CampaignOut:
+async def pause_campaign(
+    campaign_id: UUID, tx: Tx, caller: Caller, response: Response, _body: Nothing | None = None
+) -> CampaignOut:
     """Pause it: `pausing` until no message is on its way, then `paused`."""
-    return campaign_out(await commands.pause(tx, await campaigns.get(tx, caller.workspace_id, campaign_id, lock=True)))
+    row = await commands.pause(tx, await campaigns.get(tx, caller.workspace_id, campaign_id, lock=True))
+    set_etag(response, row["revision"])
+    return campaign_out(row)
 
 
 @router.post("/{campaign_id}/resume", dependencies=_SEND, responses=_STEERING)
-async def resume_campaign(campaign_id: UUID, tx: Tx, caller: Caller, _body: Nothing | None = None) -> CampaignOut:
+async def resume_campaign(
+    campaign_id: UUID, tx: Tx, caller: Caller, response: Response, _body: Nothing | None = None
+) -> CampaignOut:
     """Go on, whoever paused it."""
-    return campaign_out(await commands.resume(tx, await campaigns.get(tx, caller.workspace_id, campaign_id, lock=True)))
+    row = await commands.resume(tx, await campaigns.get(tx, caller.workspace_id, campaign_id, lock=True))
+    set_etag(response, row["revision"])
+    return campaign_out(row)
 
 
 @router.post("/{campaign_id}/cancel", dependencies=_SEND, responses=_STEERING)
-async def cancel_campaign(campaign_id: UUID, tx: Tx, caller: Caller, _body: Nothing | None = None) -> CampaignOut:
+async def cancel_campaign(
+    campaign_id: UUID, tx: Tx, caller: Caller, response: Response, _body: Nothing | None = None
+) -> CampaignOut:
     """Send no message more, for good."""
-    return campaign_out(await commands.cancel(tx, await campaigns.get(tx, caller.workspace_id, campaign_id, lock=True)))
+    row = await commands.cancel(tx, await campaigns.get(tx, caller.workspace_id, campaign_id, lock=True))
+    set_etag(response, row["revision"])
+    return campaign_out(row)

@@ -33,12 +33,13 @@ where workspace_id = $1 and id = $2
 _DELETE = "delete from campaigns where workspace_id = $1 and id = $2"
 _SCHEDULE = """
 update campaigns set status = case when $3::timestamptz is null then 'draft' else 'scheduled' end, scheduled_at = $3,
-  reason = null, detail = null, revision = revision + 1, updated_at = now()
+  reason = null, detail = null, finished_at = null, revision = revision + 1, updated_at = now()
 where workspace_id = $1 and id = $2
 """
 _START = """
-update campaigns set status = 'running', reason = null, detail = null, started_at = now(), compiled = $3,
-  wish = 'running', state_revision = 1, running_revision = 1, revision = revision + 1, updated_at = now()
+update campaigns set status = 'running', reason = null, detail = null, started_at = now(), finished_at = null,
+  compiled = $3, wish = 'running', state_revision = 1, running_revision = 1, revision = revision + 1,
+  updated_at = now()
 where workspace_id = $1 and id = $2
 """
 _END_UNSTARTED = """
@@ -48,7 +49,7 @@ where workspace_id = $1 and id = $2
 """
 _CLAIM_DUE = """
 select workspace_id, id, scheduled_at, now() as now from campaigns
-where status = 'scheduled' and scheduled_at <= now()
+where status = 'scheduled' and scheduled_at <= now() and id <> all ($1::uuid[])
 order by scheduled_at limit 1
 for update skip locked
 """
@@ -98,6 +99,6 @@ async def end_unstarted(
     await tx.execute(_END_UNSTARTED, workspace_id, campaign_id, status, reason, detail)
 
 
-async def claim_due(tx: Connection) -> asyncpg.Record | None:
-    """One scheduled campaign whose time has come, locked; None if there is none."""
-    return await tx.fetchrow(_CLAIM_DUE)
+async def claim_due(tx: Connection, passed_over: Sequence[UUID]) -> asyncpg.Record | None:
+    """One scheduled campaign whose time has come, locked, and not one of those; None if there is none."""
+    return await tx.fetchrow(_CLAIM_DUE, passed_over)

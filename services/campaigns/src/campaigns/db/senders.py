@@ -29,6 +29,12 @@ _USED = """
 select exists (select from campaigns where workspace_id = $1 and sender_id = $2 and status = 'scheduled')
 """
 
+# Locked, so that no newer revision is told before this one.
+_EVERYWHERE = """
+select * from senders where $1::uuid is null or (workspace_id, id) > ($1, $2) order by workspace_id, id limit $3
+for no key update
+"""
+
 
 async def insert(
     tx: Connection, workspace_id: UUID, sender_id: UUID, name: str, email: str, reply_to: str | None
@@ -62,3 +68,8 @@ async def delete(tx: Connection, workspace_id: UUID, sender_id: UUID) -> asyncpg
 async def is_scheduled(tx: Connection, workspace_id: UUID, sender_id: UUID) -> bool:
     """A campaign that waits for its time uses this sender."""
     return bool(await tx.fetchval(_USED, workspace_id, sender_id))
+
+
+async def everywhere(tx: Connection, after: asyncpg.Record | None, limit: int) -> list[asyncpg.Record]:
+    """Senders of all workspaces, deleted ones too, from after one, locked."""
+    return await tx.fetch(_EVERYWHERE, after["workspace_id"] if after else None, after["id"] if after else None, limit)

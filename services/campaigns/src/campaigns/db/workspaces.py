@@ -25,6 +25,12 @@ returning *
 """
 _TOUCH = "update workspaces set revision = revision + 1, updated_at = now() where workspace_id = $1 returning *"
 
+# Locked, so that no newer revision is told before this one.
+_EVERYWHERE = """
+select * from workspaces where $1::uuid is null or workspace_id > $1 order by workspace_id limit $2
+for no key update
+"""
+
 
 async def insert_if_absent(tx: Connection, workspace_id: UUID, values: dict[str, Any]) -> asyncpg.Record | None:
     """A new workspace, or None if it exists."""
@@ -44,3 +50,8 @@ async def update(tx: Connection, workspace_id: UUID, values: dict[str, Any]) -> 
 async def touch(tx: Connection, workspace_id: UUID) -> asyncpg.Record:
     """The next revision, because something told with the workspace changed."""
     return await returning(tx, _TOUCH, workspace_id)
+
+
+async def everywhere(tx: Connection, after: asyncpg.Record | None, limit: int) -> list[asyncpg.Record]:
+    """Workspaces from after one, locked."""
+    return await tx.fetch(_EVERYWHERE, after["workspace_id"] if after else None, limit)
