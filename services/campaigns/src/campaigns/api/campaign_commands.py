@@ -9,7 +9,7 @@ from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Response
 
-from campaigns.api.campaign_schemas import CampaignOut, Schedule, campaign_out
+from campaigns.api.campaign_schemas import CampaignOut, CampaignSchedule, campaign_out
 from campaigns.api.schemas import Strict
 from campaigns.errors import (
     AlreadyStarted,
@@ -65,7 +65,7 @@ async def start_campaign(
 
 @router.post("/{campaign_id}/schedule", dependencies=_SEND, responses=_STARTING)
 async def schedule_campaign(
-    campaign_id: UUID, body: Schedule, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None
+    campaign_id: UUID, body: CampaignSchedule, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None
 ) -> CampaignOut:
     """Start it later, after the same checks as now and then; null takes the time away."""
     row = await campaigns.get(tx, caller.workspace_id, campaign_id, lock=True)

@@ -20,7 +20,7 @@ router = service_router("/campaigns", "campaigns")
 EVERY_S = 0.5
 
 
-class StreamTicket(Out):
+class CampaignStreamTicket(Out):
     """For `GET …/progress?ticket=`: browsers send no header with an event stream."""
 
     ticket: str = Field(description="works for one path and one minute")
@@ -29,11 +29,13 @@ class StreamTicket(Out):
 @router.post(
     "/{campaign_id}/progress-ticket", dependencies=[allow("campaigns:read")], responses=problems(CampaignNotFound)
 )
-async def create_campaign_progress_ticket(campaign_id: UUID, request: Request, tx: Tx, caller: Caller) -> StreamTicket:
+async def create_campaign_progress_ticket(
+    campaign_id: UUID, request: Request, tx: Tx, caller: Caller
+) -> CampaignStreamTicket:
     """A ticket for the progress stream."""
     await campaigns.get(tx, caller.workspace_id, campaign_id)
     keys = request.app.state.settings.link_key_ring()
-    return StreamTicket(ticket=issue_ticket(keys, caller, f"/v1/campaigns/{campaign_id}/progress"))
+    return CampaignStreamTicket(ticket=issue_ticket(keys, caller, f"/v1/campaigns/{campaign_id}/progress"))
 
 
 @router.get(
@@ -44,7 +46,7 @@ async def create_campaign_progress_ticket(campaign_id: UUID, request: Request, t
 )
 @event_stream
 async def stream_campaign_progress(campaign_id: UUID, request: Request, db: Db, caller: Caller) -> StreamingResponse:
-    """Status and balance whenever they change, until the books are closed."""
+    """Status and balance whenever they change, until the books are closed. A draft has nothing to follow."""
     async with db.transaction(caller.workspace_id, readonly=True) as tx:
         await campaigns.get(tx, caller.workspace_id, campaign_id)
     return stream(_progress(db, caller.workspace_id, campaign_id, last_event_id(request)))
@@ -66,6 +68,6 @@ async def _progress(db: Db, workspace_id: UUID, campaign_id: UUID, seen: str | N
                 "balance": balance_out(row).model_dump(),
             }
             yield ServerEvent(told, id=seen)
-        if row["outcome"] is not None or (row["wish"] is None and row["finished_at"] is not None):
+        if row["outcome"] is not None or (row["wish"] is None and row["status"] != "scheduled"):
             return
         await asyncio.sleep(EVERY_S)

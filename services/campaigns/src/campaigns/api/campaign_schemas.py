@@ -65,13 +65,13 @@ class CampaignUpdate(Strict):
             ) from error
 
 
-class Schedule(Strict):
+class CampaignSchedule(Strict):
     """When to start; null takes the time away."""
 
     at: AwareDatetime | None
 
 
-class TestRequest(Strict):
+class CampaignTestRequest(Strict):
     """Where to send a test mail: with a contact's fields, or with samples."""
 
     to: Annotated[list[Email], Field(min_length=1, max_length=10)]
@@ -79,21 +79,21 @@ class TestRequest(Strict):
     variant_id: str | None = None
 
 
-class TestRequested(Out):
+class CampaignTestRequested(Out):
     """The test mail is on its way."""
 
     id: UUID
     to: list[str]
 
 
-class PreviewRequest(Strict):
+class CampaignPreviewRequest(Strict):
     """Whose mail to show; without a contact, a sample."""
 
     contact_id: UUID | None = None
     variant_id: str | None = None
 
 
-class PreviewOut(Out):
+class CampaignPreviewOut(Out):
     """A mail as its recipient would get it."""
 
     subject: str

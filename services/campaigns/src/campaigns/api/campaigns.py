@@ -14,12 +14,12 @@ from campaigns.api.campaign_schemas import (
     BalanceOut,
     CampaignCreate,
     CampaignOut,
+    CampaignPreviewOut,
+    CampaignPreviewRequest,
     CampaignSummary,
+    CampaignTestRequest,
+    CampaignTestRequested,
     CampaignUpdate,
-    PreviewOut,
-    PreviewRequest,
-    TestRequest,
-    TestRequested,
     balance_out,
     campaign_out,
 )
@@ -134,12 +134,12 @@ async def get_campaign_balance(campaign_id: UUID, tx: Tx, caller: Caller) -> Bal
     ),
 )
 async def preview_campaign(
-    campaign_id: UUID, body: PreviewRequest, tx: Tx, caller: Caller, request: Request
-) -> PreviewOut:
+    campaign_id: UUID, body: CampaignPreviewRequest, tx: Tx, caller: Caller, request: Request
+) -> CampaignPreviewOut:
     """The mail as a contact would get it, made by the code that makes the real one."""
     row = await campaigns.get(tx, caller.workspace_id, campaign_id)
     shown = await reading.preview(tx, row, body.contact_id, body.variant_id, request.app.state.settings.public_url)
-    return PreviewOut(
+    return CampaignPreviewOut(
         subject=shown.rendered.subject,
         html=shown.rendered.html,
         text=shown.rendered.text,
@@ -164,8 +164,8 @@ async def preview_campaign(
         UnknownVariant,
     ),
 )
-async def test_campaign(campaign_id: UUID, body: TestRequest, tx: Tx, caller: Caller) -> TestRequested:
+async def test_campaign(campaign_id: UUID, body: CampaignTestRequest, tx: Tx, caller: Caller) -> CampaignTestRequested:
     """Send the mail to at most ten addresses; it counts nowhere."""
     row = await campaigns.get(tx, caller.workspace_id, campaign_id)
     request_id = await reading.send_test(tx, row, body.to, body.contact_id, body.variant_id)
-    return TestRequested(id=request_id, to=body.to)
+    return CampaignTestRequested(id=request_id, to=body.to)

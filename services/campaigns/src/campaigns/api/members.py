@@ -9,7 +9,7 @@ from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Response
 
-from campaigns.api.schemas import MemberCreate, MemberOut, MemberUpdate
+from campaigns.api.schemas import WorkspaceMemberCreate, WorkspaceMemberOut, WorkspaceMemberUpdate
 from campaigns.db import members
 from campaigns.errors import BeyondOwnRights, InvalidEmail, LastOwner, MemberExists, MemberNotFound
 from campaigns.use_cases import access
@@ -23,27 +23,27 @@ router = service_router("/members", "members")
     dependencies=[allow("members:write")],
     responses=problems(MemberExists, InvalidEmail, BeyondOwnRights),
 )
-async def create_member(body: MemberCreate, tx: Tx, caller: Caller) -> MemberOut:
+async def create_member(body: WorkspaceMemberCreate, tx: Tx, caller: Caller) -> WorkspaceMemberOut:
     """Add a member; their tokens are made with POST /v1/tokens."""
     access.require_rights(caller.scopes, body.role)
     row = await access.add_member(tx, caller.workspace_id, body.email, body.name, body.role)
-    return MemberOut(**row)
+    return WorkspaceMemberOut(**row)
 
 
 @router.get("", dependencies=[allow("members:read")])
-async def list_members(tx: Tx, caller: Caller, paging: Paging) -> Page[MemberOut]:
+async def list_members(tx: Tx, caller: Caller, paging: Paging) -> Page[WorkspaceMemberOut]:
     """Newest first."""
     after = paging.after(UUID)
     rows = await members.page(tx, caller.workspace_id, after[0] if after else None, paging.limit + 1)
-    return page(rows, paging, lambda row: MemberOut(**row), lambda row: (row["id"],))
+    return page(rows, paging, lambda row: WorkspaceMemberOut(**row), lambda row: (row["id"],))
 
 
 @router.get("/{member_id}", dependencies=[allow("members:read")], responses=problems(MemberNotFound))
-async def get_member(member_id: UUID, tx: Tx, caller: Caller, response: Response) -> MemberOut:
+async def get_member(member_id: UUID, tx: Tx, caller: Caller, response: Response) -> WorkspaceMemberOut:
     """One member."""
     row = await access.require_member(tx, caller.workspace_id, member_id)
     set_etag(response, row["revision"])
-    return MemberOut(**row)
+    return WorkspaceMemberOut(**row)
 
 
 @router.patch(
@@ -52,8 +52,8 @@ async def get_member(member_id: UUID, tx: Tx, caller: Caller, response: Response
     responses=problems(MemberNotFound, LastOwner, BeyondOwnRights, PreconditionFailed),
 )
 async def update_member(
-    member_id: UUID, body: MemberUpdate, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None
-) -> MemberOut:
+    member_id: UUID, body: WorkspaceMemberUpdate, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None
+) -> WorkspaceMemberOut:
     """Change name or role (RFC 7396). With another role, the member's tokens end."""
     row = await access.require_member(tx, caller.workspace_id, member_id, lock=True)
     require_match(if_match, row["revision"])
@@ -64,7 +64,7 @@ async def update_member(
         access.require_rights(caller.scopes, row["role"])
     row = await access.change_member(tx, row, changes.get("name", row["name"]), role)
     set_etag(response, row["revision"])
-    return MemberOut(**row)
+    return WorkspaceMemberOut(**row)
 
 
 @router.delete(

@@ -98,7 +98,7 @@ class WorkspaceCreated(WorkspaceOut):
     token: str
 
 
-class MemberCreate(Strict):
+class WorkspaceMemberCreate(Strict):
     """A new member."""
 
     email: Email
@@ -106,14 +106,14 @@ class MemberCreate(Strict):
     role: Role
 
 
-class MemberUpdate(Strict):
+class WorkspaceMemberUpdate(Strict):
     """What to change (RFC 7396)."""
 
     name: Annotated[str, StringConstraints(max_length=200)] = ""
     role: Role = "viewer"
 
 
-class MemberOut(Out):
+class WorkspaceMemberOut(Out):
     """A member."""
 
     id: UUID
