@@ -2,16 +2,28 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.fixtures.environment import place
 from tests.fixtures.stack import free_port
+
+
+@pytest.fixture
+def area() -> Iterator[Path]:
+    """A data directory that PostgreSQL's own account can reach."""
+    folder = Path(tempfile.mkdtemp(dir=place(), prefix="start-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
 
 
 def barid(area: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -71,30 +83,30 @@ def rude_server() -> Iterator[int]:
         ({"BARID_PG_BINDIR": "/nowhere"}, "BARID_PG_BINDIR"),
     ],
 )
-def test_a_start_that_fails_is_one_line(settings, word, rude_server: int, tmp_path: Path) -> None:
+def test_a_start_that_fails_is_one_line(settings, word, rude_server: int, area: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         wanted = {"taken": str(taken.getsockname()[1]), "rude": f"smtp://127.0.0.1:{rude_server}"}
-        answer = barid(tmp_path, "up", **{name: wanted.get(value, value) for name, value in settings.items()})
+        answer = barid(area, "up", **{name: wanted.get(value, value) for name, value in settings.items()})
     assert answer.returncode != 0
     assert answer.stdout == ""
     assert len(answer.stderr.splitlines()) == 1, answer.stderr
     assert word in answer.stderr
     assert "hush" not in answer.stderr
-    assert not (tmp_path / "stack.json").exists()
-    assert left_running(tmp_path) == []
+    assert not (area / "stack.json").exists()
+    assert left_running(area) == []
 
 
-def test_without_a_stack_the_commands_say_so(tmp_path: Path) -> None:
-    assert barid(tmp_path, "down").stdout == "nothing runs here\n"
+def test_without_a_stack_the_commands_say_so(area: Path) -> None:
+    assert barid(area, "down").stdout == "nothing runs here\n"
     for command in (
         ["token"],
         ["migrate"],
         ["dlq", "list"],
         ["bootstrap", "--workspace", "x", "--email", "a@b.example"],
     ):
-        answer = barid(tmp_path, *command)
+        answer = barid(area, *command)
         assert answer.returncode == 2, command
         assert len(answer.stderr.splitlines()) == 1, answer.stderr
         assert "barid up" in answer.stderr
@@ -102,15 +114,15 @@ def test_without_a_stack_the_commands_say_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["up", "down", "demo", "migrate", "bootstrap", "token", "dlq list", "dlq show",
                                      "dlq replay", "settings", "run"])  # fmt: skip
-def test_every_command_has_help_with_an_example(command: str, tmp_path: Path) -> None:
-    answer = barid(tmp_path, *command.split(), "--help", COLUMNS="200")
+def test_every_command_has_help_with_an_example(command: str, area: Path) -> None:
+    answer = barid(area, *command.split(), "--help", COLUMNS="200")
     assert answer.returncode == 0
     assert "Example" in answer.stdout
     assert f"barid {command}" in answer.stdout
 
 
-def test_settings_lists_every_variable_once(tmp_path: Path) -> None:
-    answer = barid(tmp_path, "settings", COLUMNS="240")
+def test_settings_lists_every_variable_once(area: Path) -> None:
+    answer = barid(area, "settings", COLUMNS="240")
     assert answer.returncode == 0, answer.stderr
     names = [line.split()[0] for line in answer.stdout.splitlines() if line.strip() and line.split()[0].isupper()]
     assert len(names) == len(set(names))
@@ -119,8 +131,8 @@ def test_settings_lists_every_variable_once(tmp_path: Path) -> None:
         assert name in names
 
 
-def test_new_secrets_are_what_the_services_take(tmp_path: Path, monkeypatch) -> None:
-    answer = barid(tmp_path, "settings", "--secrets")
+def test_new_secrets_are_what_the_services_take(area: Path, monkeypatch) -> None:
+    answer = barid(area, "settings", "--secrets")
     for line in answer.stdout.splitlines():
         name, _, value = line.partition("=")
         monkeypatch.setenv(name, value.strip("'"))
