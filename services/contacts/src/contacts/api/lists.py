@@ -49,13 +49,13 @@ class MemberIds(BaseModel):
     contact_ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_IDS)]
 
 
-class Changed(BaseModel):
+class MembersChanged(BaseModel):
     """How many contacts were put on the list or taken off; those that were so already do not count."""
 
     changed: int
 
 
-class MemberOut(BaseModel):
+class ListMember(BaseModel):
     """A contact on a list."""
 
     contact_id: UUID
@@ -125,13 +125,13 @@ async def delete_list(list_id: UUID, tx: Tx, caller: Caller, if_match: IfMatch =
 
 
 @router.get("/{list_id}/members", dependencies=[allow("lists:read")], responses=problems(ListUnknown))
-async def list_list_members(list_id: UUID, tx: Tx, caller: Caller, paging: Paging) -> Page[MemberOut]:
+async def list_list_members(list_id: UUID, tx: Tx, caller: Caller, paging: Paging) -> Page[ListMember]:
     """Who is on a list."""
     if await lists.find(tx, caller.workspace_id, list_id) is None:
         raise ListUnknown
     after = paging.after(UUID)
     rows = await lists.members(tx, caller.workspace_id, list_id, after[0] if after else None, paging.limit + 1)
-    return page(rows, paging, lambda row: MemberOut.model_validate(dict(row)), lambda row: (row["contact_id"],))
+    return page(rows, paging, lambda row: ListMember.model_validate(dict(row)), lambda row: (row["contact_id"],))
 
 
 @router.post(
@@ -139,10 +139,10 @@ async def list_list_members(list_id: UUID, tx: Tx, caller: Caller, paging: Pagin
     dependencies=[allow("lists:write")],
     responses=problems(ListUnknown, ContactNotFound, Forbidden),
 )
-async def add_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Caller) -> Changed:
+async def add_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Caller) -> MembersChanged:
     """Put contacts on a list; all of them, or with one unknown id none."""
     done = await use_cases.add_members(tx, caller.workspace_id, list_id, body.contact_ids, _only_of(caller))
-    return Changed(changed=done)
+    return MembersChanged(changed=done)
 
 
 @router.post(
@@ -150,7 +150,7 @@ async def add_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Calle
     dependencies=[allow("lists:write")],
     responses=problems(ListUnknown, Forbidden),
 )
-async def remove_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Caller) -> Changed:
+async def remove_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Caller) -> MembersChanged:
     """Take contacts off a list."""
     done = await use_cases.remove_members(tx, caller.workspace_id, list_id, body.contact_ids, _only_of(caller))
-    return Changed(changed=done)
+    return MembersChanged(changed=done)

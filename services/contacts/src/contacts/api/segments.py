@@ -41,7 +41,7 @@ class SegmentPatch(_Body):
     rule: RuleDocument = {}
 
 
-class PreviewRequest(_Body):
+class SegmentPreviewRequest(_Body):
     """A rule to count."""
 
     rule: RuleDocument
@@ -69,7 +69,7 @@ class SampleContact(BaseModel):
     country: str | None
 
 
-class Preview(BaseModel):
+class SegmentPreview(BaseModel):
     """How many contacts a rule holds for now, and some of them."""
 
     count: int
@@ -98,10 +98,10 @@ async def create_segment(body: SegmentCreate, tx: Tx, caller: Caller, response: 
     dependencies=[allow("segments:read")],
     responses=problems(InvalidRule, ListUnknown, PreviewTooSlow),
 )
-async def preview_segment(body: PreviewRequest, tx: Tx, caller: Caller) -> Preview:
+async def preview_segment(body: SegmentPreviewRequest, tx: Tx, caller: Caller) -> SegmentPreview:
     """Count a rule without storing it."""
     found, rows = await use_cases.preview(tx, caller.workspace_id, body.rule, datetime.now(UTC))
-    return Preview(count=found, sample=[SampleContact.model_validate(dict(row)) for row in rows])
+    return SegmentPreview(count=found, sample=[SampleContact.model_validate(dict(row)) for row in rows])
 
 
 @router.get("", dependencies=[allow("segments:read")])
