@@ -11,9 +11,9 @@ depends_on = None
 FOLD = """
 -- What search compares: case, diacritics, tatweel, joiners, letter forms and digits do not count.
 create function fold(value text) returns text language sql immutable parallel safe strict as $$
-  select translate(lower(value),
+  select case when octet_length(value) = length(value) then lower(value) else translate(lower(value),
     'يىئكةۀأإآٱؤ' || '٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹' || 'ًٌٍَُِّْٰـ' || U&'\\0653\\0654\\0655\\200C\\200D\\200E\\200F\\061C',
-    'یییکههااااو' || '01234567890123456789')
+    'یییکههااااو' || '01234567890123456789') end
 $$;
 """
 
@@ -112,18 +112,20 @@ returns setof contact_value language sql stable as $$
     from attribute_definitions d
    where d.workspace_id = workspace and d.indexed and attributes ->> d.name is not null
   union all
-  select workspace, '#tag', left(tag, 500), null, null, contact from unnest(tags) tag
+  select distinct workspace, '#tag', left(tag, 500), null::double precision, null::timestamptz, contact
+    from unnest(tags) tag
 $$;
 
 create function contact_values_inserted() returns trigger language plpgsql as $$
 begin
   insert into contact_value
   select v.* from added n cross join lateral contact_values_of(n.workspace_id, n.id, n.attributes, n.tags) v
-  on conflict do nothing;
+   order by v.workspace_id, v.attribute, v.value, v.contact_id;  -- in the index's order: a third cheaper
   return null;
 end $$;
 
-create function contact_values_updated() returns trigger language plpgsql as $$
+-- Imports forbid hash joins for their own statements; here one joins thousands of old rows to their new ones.
+create function contact_values_updated() returns trigger language plpgsql set enable_hashjoin = on as $$
 begin
   delete from contact_value c
    using (select v.workspace_id, v.attribute, v.value, v.contact_id

@@ -57,8 +57,8 @@ class AttributeColumn:
 
     @property
     def is_category(self) -> bool:
-        """Few, short values: worth an index, as segments will ask for them."""
-        return bool(self.values)
+        """Few, short words: worth an index from the start. Others may be indexed later."""
+        return self.kind in ("text", "boolean") and bool(self.values)
 
 
 @dataclass(slots=True)
