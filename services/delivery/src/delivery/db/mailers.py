@@ -23,21 +23,19 @@ _LEAVE = "delete from mailers where id = $1 and epoch = $2"
 # An expired lease is fenced by the next epoch; the lock makes a renewal under way and the reaper see each other.
 _FENCE = "update mailers set epoch = epoch + 1 where expires_at <= now() and expires_at > now() - interval '1 day'"
 
+_ORPHANED = """
+select i.id from intents i
+ where not exists (select from mailers m where m.id = i.mailer_id and m.epoch = i.mailer_epoch) order by i.id limit 200
+"""
+
+# Messages before intents, as where outcomes are written.
 _REAP = """
-with orphaned as (
-  select i.id, i.workspace_id, i.ids, i.mailer_id, i.mailer_epoch from intents i
-   where not exists (select from mailers m where m.id = i.mailer_id and m.epoch = i.mailer_epoch)
-   order by i.id limit 200 for update skip locked
-), moved as (
-  update messages m set status = 'uncertain', class = 'mailer_gone', revision = m.revision + 1
-    from orphaned o
-   where m.workspace_id = o.workspace_id and m.id = any(o.ids) and m.status = 'attempting'
-     and m.mailer_id = o.mailer_id and m.mailer_epoch = o.mailer_epoch
-  returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.variant_id, m.attempt, m.revision
-), done as (
-  delete from intents i using orphaned o where i.id = o.id
-)
-select * from moved
+update messages m set status = 'uncertain', class = 'mailer_gone', revision = m.revision + 1
+  from intents i
+ where i.id = any($1) and m.workspace_id = i.workspace_id and m.id = any(i.ids) and m.status = 'attempting'
+   and m.mailer_id = i.mailer_id and m.mailer_epoch = i.mailer_epoch
+returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.variant_id, m.status, m.class, m.attempt,
+          m.revision
 """
 
 _FORGET = "delete from mailers where expires_at < now() - interval '7 days'"
@@ -62,6 +60,9 @@ async def leave(tx: Connection, mailer_id: UUID, epoch: int) -> None:
 async def reap(tx: Connection) -> list[asyncpg.Record]:
     """Messages under an intent whose mailer is gone become uncertain; their rows are returned."""
     await tx.execute(_FENCE)
-    rows = await tx.fetch(_REAP)
+    orphaned = [row["id"] for row in await tx.fetch(_ORPHANED)]
+    rows = await tx.fetch(_REAP, orphaned) if orphaned else []
+    if orphaned:
+        await tx.execute("delete from intents where id = any($1)", orphaned)
     await tx.execute(_FORGET)
     return rows

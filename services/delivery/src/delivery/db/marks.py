@@ -60,16 +60,36 @@ with want as materialized (
 select * from moved
 """
 
-# Outcomes commit in another order than marks: what is done leaves its intent, an empty intent goes.
+# Outcomes commit in another order than marks: what is done leaves its intent, an empty intent goes. An id that is
+# attempting again, because this outcome had been written before, stays.
 _UNMARK = """
 with done as (
-  select workspace_id, array_agg(id) as ids from unnest($3::uuid[], $4::uuid[]) as d (workspace_id, id) group by 1
-), shrunk as (
-  update intents i set ids = (select coalesce(array_agg(x), '{}') from unnest(i.ids) x where x <> all(d.ids))
-    from done d where i.mailer_id = $1 and i.mailer_epoch = $2 and i.workspace_id = d.workspace_id and i.ids && d.ids
-  returning i.id, i.ids
+  select m.workspace_id, array_agg(m.id) as ids from unnest($3::uuid[], $4::uuid[]) as d (workspace_id, id)
+    join messages m on m.workspace_id = d.workspace_id and m.id = d.id
+   where m.status <> 'attempting' group by 1
+), emptied as (
+  delete from intents i using done d
+   where i.mailer_id = $1 and i.mailer_epoch = $2 and i.workspace_id = d.workspace_id and i.ids <@ d.ids
 )
-select array_agg(id) from shrunk where ids = '{}'
+update intents i set ids = (select array_agg(x) from unnest(i.ids) x where x <> all(d.ids))
+  from done d
+ where i.mailer_id = $1 and i.mailer_epoch = $2 and i.workspace_id = d.workspace_id and i.ids && d.ids
+   and not i.ids <@ d.ids
+"""
+
+# Messages before intents, as where outcomes are written.
+_GIVE_BACK = """
+update messages m
+   set status = case when m.email is null then 'suppressed' else 'pending' end,
+       class = case when m.email is null then 'erased' else '' end, revision = m.revision + 1
+  from intents i
+ where i.mailer_id = $1 and i.mailer_epoch = $2 and m.workspace_id = i.workspace_id and m.id = any(i.ids)
+   and m.id <> all($3) and m.status = 'attempting' and m.mailer_id = $1 and m.mailer_epoch = $2
+"""
+
+_KEEP = """
+update intents i set ids = (select coalesce(array_agg(x), '{}') from unnest(i.ids) x where x = any($3))
+ where i.mailer_id = $1 and i.mailer_epoch = $2 and exists (select from unnest(i.ids) x where x <> all($3))
 """
 
 _STATES = """
@@ -88,9 +108,13 @@ async def take(
 
 async def unmark(tx: Connection, mailer_id: UUID, epoch: int, workspace_ids: list[UUID], ids: list[UUID]) -> None:
     """Take ids out of their intents; with their outcomes, in one transaction."""
-    empty = await tx.fetchval(_UNMARK, mailer_id, epoch, workspace_ids, ids)
-    if empty:
-        await tx.execute("delete from intents where id = any($1)", empty)
+    await tx.execute(_UNMARK, mailer_id, epoch, workspace_ids, ids)
+
+
+async def give_back_unknown(tx: Connection, mailer_id: UUID, epoch: int, known: list[UUID]) -> None:
+    """After a mark of which nobody knows whether it was committed: what the mailer never got is pending again."""
+    await tx.execute(_GIVE_BACK, mailer_id, epoch, known)
+    await tx.execute(_KEEP, mailer_id, epoch, known)
 
 
 async def stopped(tx: Connection, keys: list[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:

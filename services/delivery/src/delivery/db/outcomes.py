@@ -32,7 +32,8 @@ where m.workspace_id = o.workspace_id and m.id = o.id and m.attempt = o.attempt
   and w.workspace_id = m.workspace_id and w.id = m.mailing_id
   and (m.status = 'attempting' or (m.status = 'uncertain' and o.status <> 'uncertain'))
 returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.status, m.class, m.attempt, m.revision,
-          m.next_at, m.provider, m.variant_id, m.smtp_code, m.smtp_enhanced, m.smtp_text, m.sent_at
+          m.next_at, m.provider, m.variant_id, m.smtp_code, m.smtp_enhanced, m.smtp_text, m.sent_at,
+          w.campaign_id, w.purpose_id, w.program_id
 """
 
 # A campaign is held when policy refusals since the last hold are many, and a good part of what was tried.

@@ -58,13 +58,22 @@ update messages m set status = 'pending', class = '', resent = true, revision = 
   from hit where m.workspace_id = hit.workspace_id and m.id = hit.id
 """
 
+# A late outcome can put a message of a resting campaign back to waiting. Whoever tells progress leaves it dirty then.
+_REVIVE = """
+update mailings w set active = true from progress p
+ where p.dirty and w.workspace_id = p.workspace_id and w.id = p.mailing_id and not w.active
+   and exists (select from message_counts c where c.workspace_id = w.workspace_id and c.mailing_id = w.id
+                and c.status in ('pending', 'deferred') and c.n > 0)
+"""
+
 _ACTIVE = "select workspace_id, id from mailings where active order by 1, 2 for update skip locked"
 
 _REST = """
 update mailings w set active = false
  where (w.workspace_id, w.id) in (select * from unnest($1::uuid[], $2::uuid[]))
    and not exists (select from messages m where m.workspace_id = w.workspace_id and m.mailing_id = w.id
-                    and m.status in ('pending', 'deferred'))
+                    and (m.status in ('pending', 'deferred')
+                      or (m.status = 'uncertain' and w.kind <> 'campaign' and m.at > now() - interval '1 day')))
    and not exists (select from intents i join messages m on m.workspace_id = i.workspace_id and m.id = any(i.ids)
                     where i.workspace_id = w.workspace_id and m.mailing_id = w.id)
    and not (w.uncertain_policy = 'retry_once' and exists (
@@ -86,6 +95,11 @@ async def expire(tx: Connection) -> list[asyncpg.Record]:
 async def retry_once(tx: Connection) -> int:
     """Uncertain messages of campaigns that want it are sent once more, under the same Message-ID."""
     return int((await tx.execute(_RETRY, BATCH)).split()[-1])
+
+
+async def revive(tx: Connection) -> None:
+    """Mailings with something to send are shown to mailers again."""
+    await tx.execute(_REVIVE)
 
 
 async def rest(tx: Connection) -> None:

@@ -7,8 +7,8 @@ zero: none) | sent at (5 bytes) | link number (2) | target URL | HMAC-SHA256 ove
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal
@@ -44,10 +44,6 @@ class LinkToken:
     link: int = 0
     url: str = ""
 
-    def for_(self, purpose: TokenPurpose, link: int = 0, url: str = "") -> "LinkToken":
-        """The same message, another link."""
-        return replace(self, purpose=purpose, link=link, url=url)
-
 
 class TokenKeys:
     """The ring: the first key signs, all verify."""
@@ -58,24 +54,32 @@ class TokenKeys:
 
     def sign(self, token: LinkToken) -> str:
         """The token as text for a URL."""
-        body = b"".join(
+        return self.signer(token)(token.purpose, token.link, token.url)
+
+    def signer(self, token: LinkToken) -> Callable[[TokenPurpose, int, str], str]:
+        """Signs many links of the same message: purpose, link number, target → text."""
+        key_id = self._signing
+        state = self._states[key_id]
+        kind_and_key = _LETTERS[token.kind].encode() + bytes((len(key_id),)) + key_id
+        ids = b"".join(
             (
-                bytes((VERSION,)),
-                token.purpose.encode(),
-                _LETTERS[token.kind].encode(),
-                bytes((len(self._signing),)),
-                self._signing,
                 token.workspace_id.bytes,
                 token.message_id.bytes,
                 _bytes(token.contact_id),
                 _bytes(token.campaign_id),
                 _bytes(token.purpose_id),
                 int(token.sent_at.timestamp()).to_bytes(5, "big"),
-                token.link.to_bytes(2, "big"),
-                token.url.encode(),
             )
         )
-        return base64.urlsafe_b64encode(body + self._mac(self._signing, body)).rstrip(b"=").decode()
+
+        def sign(purpose: TokenPurpose, link: int = 0, url: str = "") -> str:
+            head = b"%c%b%b" % (VERSION, purpose.encode(), kind_and_key)
+            body = head + ids + link.to_bytes(2, "big") + url.encode()
+            mac = state.copy()
+            mac.update(body)
+            return base64.urlsafe_b64encode(body + mac.digest()[:MAC_BYTES]).rstrip(b"=").decode()
+
+        return sign
 
     def verify(self, text: str, purpose: TokenPurpose) -> LinkToken:
         """Read a token. Raises BadToken, whatever is wrong with it."""

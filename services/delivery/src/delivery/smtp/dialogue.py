@@ -47,6 +47,7 @@ class NotStarted:
 
 
 Result = Replied | Lost | NotStarted
+_Command = tuple[Phase, bytes, tuple[int, ...], float]
 
 
 class UnsafeAddress(ValueError):
@@ -107,8 +108,6 @@ class Dialogue:
         progress = _Progress()
         try:
             result = await self._steps(sender, recipient, body, may_write, progress)
-        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientRefused) as error:
-            return await self._refused(error.code, error.message, progress.phase)
         except _LOST as error:
             self.abort()
             cause = "timeout" if isinstance(error, aiosmtplib.SMTPTimeoutError) else "connection_lost"
@@ -127,29 +126,18 @@ class Dialogue:
     async def _steps(
         self, sender: str, recipient: str, body: bytes, may_write: Callable[[], bool], progress: "_Progress"
     ) -> Result:
-        client = self._client
-        if client is None or not client.is_connected:
+        protocol = None if self._client is None else self._client.protocol
+        if protocol is None or not self.connected:
             return NotStarted("not_connected")
+        for phase, command, wanted, timeout_s in self._commands(sender, recipient):
+            progress.phase = phase
+            if not may_write():
+                return self._stopped(phase)
+            reply = await protocol.execute_command(command, timeout=timeout_s)
+            if reply.code not in wanted:
+                return await self._refused(reply.code, reply.message, phase)
         if not may_write():
-            return NotStarted("lease")
-        encoding = "ascii" if sender.isascii() and recipient.isascii() else "utf-8"
-        options = ["SMTPUTF8"] if encoding == "utf-8" else []
-        if client.supports_extension("8bitmime"):
-            options.append("BODY=8BITMIME")
-        await client.mail(sender, options=options, encoding=encoding, timeout=COMMAND_S)
-        progress.phase = "rcpt"
-        await client.rcpt(recipient, encoding=encoding, timeout=COMMAND_S)
-        progress.phase = "data"
-        protocol = client.protocol
-        if protocol is None or not may_write():
-            self.abort()
-            return NotStarted("lease")
-        reply = await protocol.execute_command(b"DATA", timeout=DATA_S)
-        if reply.code != 354:
-            return await self._refused(reply.code, reply.message, progress.phase)
-        if not may_write():
-            self.abort()
-            return NotStarted("lease")
+            return self._stopped("body")
         progress.phase, progress.written = "body", True
         protocol.write(_DOTS.sub(b"..", body) + b".\r\n")
         reply = await protocol.read_response(timeout=self._dot_timeout_s)
@@ -157,6 +145,23 @@ class Dialogue:
         if reply.code == 421:
             self.abort()
         return Replied(reply.code, reply.message, progress.phase)
+
+    def _commands(self, sender: str, recipient: str) -> tuple[_Command, ...]:
+        # Not the library's mail() and rcpt(): they parse addresses anew, at more cost than the rest of the dialogue.
+        encoding = "ascii" if sender.isascii() and recipient.isascii() else "utf-8"
+        options = " SMTPUTF8" if encoding == "utf-8" else ""
+        if self.supports("8bitmime"):
+            options += " BODY=8BITMIME"
+        return (
+            ("mail", f"MAIL FROM:<{sender}>{options}".encode(encoding), (250,), COMMAND_S),
+            ("rcpt", f"RCPT TO:<{recipient}>".encode(encoding), (250, 251), COMMAND_S),
+            ("data", b"DATA", (354,), DATA_S),
+        )
+
+    def _stopped(self, phase: Phase) -> NotStarted:
+        if phase != "mail":
+            self.abort()
+        return NotStarted("lease")
 
     async def _refused(self, code: int, text: str, phase: Phase) -> Replied:
         """A refusal leaves the session usable after RSET, but for 421."""

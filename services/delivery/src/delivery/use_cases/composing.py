@@ -20,7 +20,7 @@ from content.model import CompiledMail
 from content.render import RenderContext, render
 
 from delivery.db import mailings, messages
-from delivery.domain.tokens import LinkToken, TokenKeys
+from delivery.domain.tokens import LinkToken, TokenKeys, TokenPurpose
 
 KEPT = 64
 
@@ -80,7 +80,8 @@ class Composer:
         now = self._clock.now()
         facts = mailing.row
         token = self._token(mailing, row)
-        unsubscribe_url = self._url("u", token)
+        sign = self._keys.signer(token)
+        unsubscribe_url = f"{self._public_url}/u/{sign('u', 0, '')}"
         tracked: bool = row["tracking"]
         try:
             rendered = render(
@@ -90,9 +91,9 @@ class Composer:
                     fields=_fields(row),
                     unsubscribe_url=unsubscribe_url,
                     preferences_url=unsubscribe_url,
-                    browser_url=self._url("b", token.for_("b")),
-                    link=self._tracked_link(token) if tracked and mailing.clicks else None,
-                    pixel_url=f"{self._url('o', token.for_('o'))}.gif" if tracked and mailing.opens else None,
+                    browser_url=f"{self._public_url}/b/{sign('b', 0, '')}",
+                    link=self._tracked_link(sign) if tracked and mailing.clicks else None,
+                    pixel_url=f"{self._public_url}/o/{sign('o', 0, '')}.gif" if tracked and mailing.opens else None,
                 ),
             )
             campaign = facts["kind"] == "campaign"
@@ -127,7 +128,8 @@ class Composer:
             raise Uncomposable("content", "the message is gone")
         mailing = await self._mailing(workspace_id, row["mailing_id"])
         token = self._token(mailing, row)
-        unsubscribe_url = self._url("u", token)
+        sign = self._keys.signer(token)
+        unsubscribe_url = f"{self._public_url}/u/{sign('u', 0, '')}"
         try:
             rendered = render(
                 mailing.mail,
@@ -136,7 +138,7 @@ class Composer:
                     fields=_fields(row),
                     unsubscribe_url=unsubscribe_url,
                     preferences_url=unsubscribe_url,
-                    browser_url=self._url("b", token.for_("b")),
+                    browser_url=f"{self._public_url}/b/{sign('b', 0, '')}",
                 ),
             )
         except ContentError as error:
@@ -173,14 +175,11 @@ class Composer:
                     self._kept.popitem(last=False)
             return self._kept[key]
 
-    def _url(self, place: str, token: LinkToken) -> str:
-        return f"{self._public_url}/{place}/{self._keys.sign(token)}"
-
-    def _tracked_link(self, token: LinkToken) -> Callable[[int, str], str]:
+    def _tracked_link(self, sign: Callable[[TokenPurpose, int, str], str]) -> Callable[[int, str], str]:
         def tracked(number: int, url: str) -> str:
             if not url.startswith(("http://", "https://")):
                 return url
-            return self._url("c", token.for_("c", number, url))
+            return f"{self._public_url}/c/{sign('c', number, url)}"
 
         return tracked
 

@@ -60,7 +60,9 @@ class Mailer:
             Transmitter(route, self.window, self.lease, self.breaker, composer, options, clock, rng)
             for _ in range(min(options.connections, options.window))
         ]
+        self._batch = max(1, options.window // 3)
         self._stopping = False
+        self._in_doubt = False
         self._closed = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -94,7 +96,6 @@ class Mailer:
                 raise task.exception() or RuntimeError
 
     async def _feed(self) -> None:
-        batch = max(1, self.window.size // 3)
         while not self._stopping:
             now = time.monotonic()
             if not self.lease.may_write(self.lease.epoch):
@@ -104,7 +105,7 @@ class Mailer:
                 await asyncio.sleep(min(broken, IDLE_S))
                 continue
             free = self.window.free
-            if free < batch and self.window.items:
+            if free < self._batch and self.window.items:
                 self.window.freed.clear()
                 await self.window.freed.wait()
                 continue
@@ -112,6 +113,7 @@ class Mailer:
                 taken = await self._take(free, self.window.pacing.quotas(PROVIDERS, free, now))
             except TRANSIENT as error:
                 log.warning("cannot mark messages", extra={"error": type(error).__name__})
+                self._in_doubt = True
                 await asyncio.sleep(RETRY_EVERY_S)
                 continue
             if not taken:
@@ -121,6 +123,11 @@ class Mailer:
         if not quotas:
             return 0
         epoch = self.lease.epoch
+        if self._in_doubt:
+            known = [item.id for item in self.window.items.values()]
+            async with self._db.transaction() as tx:
+                await marks.give_back_unknown(tx, self.lease.mailer_id, epoch, known)
+            self._in_doubt = False
         async with self._db.transaction() as tx:
             rows = await marks.take(tx, self.lease.mailer_id, epoch, limit, quotas)
             await events.statuses(tx, [row for row in rows if row["status"] == "suppressed"])
@@ -148,14 +155,22 @@ class Mailer:
             if not window.outcomes:
                 window.recorded.clear()
                 await window.recorded.wait()
-            if len(window.outcomes) < window.size // 3 and not self._stopping:
-                await asyncio.sleep(FLUSH_AFTER_S)
+            await self._gather()
             batch, window.outcomes = window.outcomes, []
             by_epoch: dict[int, list[tuple[Item, Any]]] = {}
             for entry in batch:
                 by_epoch.setdefault(entry[0].epoch, []).append(entry)
             for epoch, entries in by_epoch.items():
                 await self._record_batch(epoch, entries)
+
+    async def _gather(self) -> None:
+        """A moment for more outcomes to come: a commit costs the same for one as for twenty."""
+        until = time.monotonic() + FLUSH_AFTER_S
+        while len(self.window.outcomes) < self._batch and not self._stopping:
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(left, 0.005))
 
     async def _record_batch(self, epoch: int, entries: list[tuple[Item, Any]]) -> None:
         batch = [outcome for _, outcome in entries]

@@ -29,6 +29,8 @@ async def reap_mailers(db: Database) -> None:
 async def sweep(db: Database) -> None:
     """Cancelled, expired, retried: in batches, each its own transaction, until little is left."""
     async with db.transaction() as tx:
+        await sweeps.revive(tx)
+    async with db.transaction() as tx:
         more = await sweeps.cancel(tx)
     while more == sweeps.BATCH:
         async with db.transaction() as tx:
@@ -74,7 +76,8 @@ async def _told(tx: Connection, row: asyncpg.Record, due: asyncpg.Record) -> Del
             final = counted.open == 0 and counted.rows == row["eligible"]
     state_revision = before.get("state_revision", 0) if row["marked"] else row["state_revision"]
     told = _event(row, due["revision"] + bump, balance, state_revision, final)
-    again = state_revision != row["state_revision"] or (complete and not final)
+    resting = balance.open > 0 and not row["active"]
+    again = state_revision != row["state_revision"] or (complete and not final) or resting
     await progress.published(
         tx, workspace_id, row["id"], told.model_dump(mode="json"), again=again, bump=bump + (1 if again else 0)
     )

@@ -10,7 +10,7 @@ import asyncpg
 from delivery.db.outcomes import Outcome
 from delivery.domain.pacing import Pacing
 
-FLUSH_AFTER_S = 0.02
+FLUSH_AFTER_S = 0.04
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +37,7 @@ class Window:
     size: int
     pacing: Pacing
     queue: "asyncio.Queue[Item]" = field(default_factory=asyncio.Queue)
-    items: dict[UUID, Item] = field(default_factory=dict)
+    items: dict[tuple[UUID, int], Item] = field(default_factory=dict)
     outcomes: list[tuple[Item, Outcome]] = field(default_factory=list)
     freed: asyncio.Event = field(default_factory=asyncio.Event)
     recorded: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,7 +49,7 @@ class Window:
 
     def put(self, item: Item) -> None:
         """A marked message waits for a connection."""
-        self.items[item.id] = item
+        self.items[(item.id, item.attempt)] = item
         self.pacing.began(item.provider)
         self.queue.put_nowait(item)
 
@@ -68,7 +68,7 @@ class Window:
     def committed(self, batch: list[tuple[Item, Outcome]]) -> None:
         """Outcomes are in the ledger, and their ids under no intent."""
         for item, _ in batch:
-            self.items.pop(item.id, None)
+            self.items.pop((item.id, item.attempt), None)
         self.freed.set()
 
     def waiting(self) -> list[Item]:
