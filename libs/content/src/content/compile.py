@@ -1,13 +1,22 @@
 """Content compiled once: what is wrong with it is said here, so that filling it cannot fail."""
 
 import re
+import time
 from dataclasses import dataclass, field
 from html import escape, unescape
 
 from liquid.exceptions import LiquidError
 
 from content.direction import has_rtl
-from content.document import before_end_of_body, clean, dressed, footer_markup, from_mjml, inlined
+from content.document import (
+    before_end_of_body,
+    clean,
+    dressed,
+    footer_markup,
+    from_mjml,
+    inlined,
+    refuse_monsters,
+)
 from content.errors import at
 from content.evaluate import prepare
 from content.links import LinkTable
@@ -30,6 +39,7 @@ from content.values import PIXEL
 from content.wording import wording_for
 
 CLIPPED_AT = 102 * 1024
+MAX_FILL_S = 0.05
 _NONCHARACTERS = re.compile("[\ufdd0-\ufdef\ufffe\uffff\x00]")
 _WEB = ("http://", "https://")
 _PROBE = "https://unsubscribe.invalid/probe"
@@ -74,7 +84,12 @@ def compile_mail(source: MailSource, footer: Footer | None = None, tracking: Tra
     for variant in source.variants:
         parts = [variant.subject, variant.preheader or "", variant.html or "", variant.mjml or "", variant.text or ""]
         work = _Variant(variant, footer, links, Placeholders(variant.id, *parts))
-        variants.append(_compile_variant(work))
+        try:
+            variants.append(_compile_variant(work))
+        except RecursionError as error:
+            raise at(
+                variant.id, "html", None, "The content is nested too deeply.", code="content_too_complex"
+            ) from error
         names |= work.names
         warnings += work.warnings
     mail = CompiledMail(
@@ -142,7 +157,9 @@ def _document(work: _Variant) -> str | None:
     if written is None:
         return None
     direction = source.resolved_direction
-    html = hidden.by_place(hidden.hide(work.checked(written, part), part))
+    html = hidden.hide(work.checked(written, part), part)
+    refuse_monsters(html, variant=source.id, part=part)
+    html = hidden.by_place(html)
     if part == "mjml":
         html = from_mjml(html, source.language, direction, variant=source.id)
     html, removed = clean(html)
@@ -255,12 +272,18 @@ def _try_out(work: _Variant, compiled: CompiledVariant) -> None:
         for part, program in (("subject", compiled.subject), ("html", compiled.html), ("text", compiled.text)):
             if program is None:
                 continue
+            fill = prepare(program, compiled.language)
             try:
-                written = prepare(program, compiled.language)(scope)
+                written = fill(scope)
+                began = time.thread_time()
+                fill(scope)
             except LiquidError as error:
                 message = f"The {part} exceeds a limit: {error.message}."
                 mend = "Shorten loops (at most 1,000 rounds) and what they write (at most 1 MiB)."
                 raise at(compiled.id, part, None, message, mend, code="liquid_limit") from error
+            if time.thread_time() - began > MAX_FILL_S:
+                message = f"The {part} takes too long to fill for one recipient."
+                raise at(compiled.id, part, None, message, "Shorten the loops in it.", code="liquid_limit")
             if part != "subject" and work.footer is not None and not _shows_unsubscribe(written, program.markup):
                 message = "There is no unsubscribe link, or an if hides it."
                 mend = 'Add <a href="{{ unsubscribe_url }}">…</a>' if program.markup else "Add {{ unsubscribe_url }}"

@@ -8,12 +8,16 @@ import mrml
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from content.errors import at
-from content.markup import scan
+from content.markup import nesting, scan
 
 REMOVED = (
     "script, noscript, iframe, frame, frameset, object, embed, applet, base, link, form, input, button, select, "
     "textarea, audio, video, svg script, template, meta[http-equiv=refresh], meta[http-equiv=Refresh]"
 )
+MAX_DEPTH = 256
+MAX_NESTING = 500_000
+MAX_STYLING = 60_000_000
+_UNUSUAL_XML = re.compile(r"<!\[|<\?(?!xml\s[^<>]*\?>)|<!(?!--|doctype\s+\w+\s*>)|--!>|<!--?>", re.IGNORECASE)
 _BAD_SCHEME = re.compile(
     r"^[\s\x00-\x20]*(?:j\s*a\s*v\s*a\s*s\s*c\s*r\s*i\s*p\s*t|vbscript|data(?!:image/(?!svg)))\s*:", re.I
 )
@@ -24,15 +28,31 @@ _INLINER = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=Fal
 _CONDITIONAL = ("<!--[if", "<!--<!", "<!-->")
 
 
+def refuse_monsters(html: str, *, variant: str, part: str) -> None:
+    """What would make the tools recurse too deep, or blow up in size. Raises ContentError."""
+    deepest, total = nesting(html)
+    rules = sum(token.end - token.start for token in scan(html) if token.kind == "raw")
+    message = ""
+    if deepest > MAX_DEPTH or total > MAX_NESTING:
+        message = f"The elements are nested {deepest} deep; at most {MAX_DEPTH} are allowed."
+    elif rules * html.count("<") > MAX_STYLING:
+        message = "There are too many CSS rules for so many elements."
+    elif part == "mjml" and _UNUSUAL_XML.search(html):
+        message = "CDATA, processing instructions and unusual comments are not allowed."
+    if message:
+        raise at(variant, part, None, message, "Simplify it, and close every tag.", code="content_too_complex")
+
+
 def from_mjml(mjml: str, language: str, direction: str, *, variant: str) -> str:
     """MJML as HTML; nothing is included from disk or network. Raises ContentError."""
     options = mrml.ParserOptions(include_loader=mrml.noop_loader())
+    mirrored = _mirrored(mjml, language, direction)
     try:
-        return str(mrml.to_html(_mirrored(mjml, language, direction), options).content)
+        return str(mrml.to_html(mirrored, options).content)
     except OSError as error:
         found = re.search(r"position (\d+)", str(error))
         mend = "Remove mj-include, and close every tag; MJML is XML, so & is written &amp; and <br> is <br />."
-        line = mjml.count("\n", 0, int(found[1])) + 1 if found and int(found[1]) <= len(mjml) else None
+        line = mirrored.encode()[: int(found[1])].count(b"\n") + 1 if found else None
         raise at(variant, "mjml", line, f"MJML: {error}.", mend, code="mjml_invalid") from error
 
 

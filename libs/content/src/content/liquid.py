@@ -23,6 +23,9 @@ from content.filters import PUBLIC, filters_for
 MAX_SOURCE = 256 * 1024
 TAGS = frozenset({"content", "output", "illegal", "if", "unless", "case", "for", "break", "continue", "assign"})
 TAGS_SILENT = frozenset({"comment", "#", "raw"})
+MAX_TAG, MAX_WORDS, MAX_FILTERS = 2000, 150, 20
+_OPENING = re.compile(r"\{\{|\{%")
+_LONG_BLANK = re.compile(r"\s{100}")
 URL_NAMES = frozenset({"unsubscribe_url", "preferences_url", "browser_url"})
 CONTACT_NAMES = frozenset({"first_name", "last_name", "email", "language"})
 
@@ -140,6 +143,7 @@ def check(source: str, language: str, *, variant: str, part: str) -> set[str]:
     if len(source.encode()) > MAX_SOURCE:
         message = f"The {part} is {len(source.encode()) // 1024} KiB; at most {MAX_SOURCE // 1024} KiB are allowed."
         raise at(variant, part, None, message, "Shorten it.", code="content_too_large")
+    _refuse_endless(source, variant, part)
     _only_known_tags(source, variant, part)
     try:
         template = environment(language).from_string(source)
@@ -160,6 +164,35 @@ def check(source: str, language: str, *, variant: str, part: str) -> set[str]:
                 _check_filter(call, source, language, variant, part)
     used.discard("")
     return used
+
+
+def _refuse_endless(source: str, variant: str, part: str) -> None:
+    """Unclosed and monstrous Liquid is refused before a regular expression or a recursive parser meets it."""
+    position = 0
+    while (opening := _OPENING.search(source, position)) is not None:
+        line = line_of(source, opening.start())
+        end = source.find("}}" if opening[0] == "{{" else "%}", opening.end())
+        if end < 0:
+            message = f"Liquid: {opening[0]} is never closed."
+            raise at(variant, part, line, message, "Close it.", code="liquid_syntax")
+        inside = source[opening.end() : end]
+        position = end + 2
+        word = inside.strip("- \t\r\n")
+        if opening[0] == "{%" and word in ("raw", "comment"):
+            closing = re.compile(rf"\{{%-?\s*end{word}\s*-?%\}}").search(source, position)
+            if closing is None:
+                raise at(variant, part, line, f"Liquid: {word} is never closed.", "Close it.", code="liquid_syntax")
+            position = closing.end()
+        elif not word.startswith("#") and (
+            len(inside) > MAX_TAG
+            or inside.count("|") > MAX_FILTERS
+            or inside.count("(") > MAX_FILTERS
+            or len(inside.split()) > MAX_WORDS
+            or _LONG_BLANK.search(inside)
+        ):
+            message = f"Liquid: {inside[:40].strip()}… is too long."
+            mend = f"At most {MAX_TAG} characters, {MAX_WORDS} words and {MAX_FILTERS} filters; split it with assign."
+            raise at(variant, part, line, message, mend, code="liquid_too_long")
 
 
 def _only_known_tags(source: str, variant: str, part: str) -> None:

@@ -1,6 +1,7 @@
 """A small HTML scanner that keeps offsets: what stands where, so that each value is escaped for its place."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
@@ -9,8 +10,17 @@ from typing import Literal
 Kind = Literal["text", "open", "close", "comment", "raw", "declaration"]
 
 _TAG_START = re.compile(r"<(/?)([A-Za-z][^\s/>]*)")
-_ATTRIBUTE = re.compile(r"""\s*/?\s*([^\s=>"'/<][^\s=>"'/]*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+)))?""")
-_RAW_TEXT = frozenset({"style", "script", "title", "textarea", "xmp", "noembed", "mj-style", "mj-title", "mj-preview"})
+_COMMENT_END = re.compile(r"--!?>")
+# As HTML reads them: a name may hold quotes, and only a quote right after "=" begins a quoted value.
+_ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>][^\s/>=]*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"'][^\s>]*)))?""")
+_RAW_TEXT = frozenset(
+    {"style", "script", "title", "textarea", "iframe", "noframes", "noembed", "xmp", "plaintext"}
+    | {"mj-style", "mj-title", "mj-preview"}
+)
+_CLOSE_THEMSELVES = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+    | {"p", "li", "td", "th", "tr", "tbody", "thead", "tfoot", "dt", "dd", "option"}
+)
 BLOCKS = frozenset(
     [
         "p",
@@ -93,9 +103,11 @@ def scan(html: str) -> Iterator[Token]:
 
 
 def _token_at(html: str, position: int) -> Token | None:
+    if html.startswith(("<!-->", "<!--->"), position):
+        return Token("comment", position, html.index(">", position) + 1)
     if html.startswith("<!--", position):
-        end = html.find("-->", position + 4)
-        return Token("comment", position, len(html) if end < 0 else end + 3)
+        ended = _COMMENT_END.search(html, position + 4)
+        return Token("comment", position, ended.end() if ended else len(html))
     if html.startswith(("<!", "<?"), position):
         end = html.find(">", position)
         return Token("declaration", position, len(html) if end < 0 else end + 1)
@@ -117,3 +129,24 @@ def attribute(html: str, token: Token, name: str) -> str | None:
     """An attribute's value, entities resolved."""
     found = next((a for a in token.attributes if a.name == name), None)
     return unescape(html[found.start : found.end]) if found else None
+
+
+def nesting(html: str) -> tuple[int, int]:
+    """How deep elements may nest, at most, in whatever way a parser reads the text; and the sum over all elements.
+
+    The tools behind us recurse, and crash the process where they are too deep; so this never guesses too low.
+    """
+    depth = deepest = total = 0
+    opened: Counter[str] = Counter()
+    for token in scan(html):
+        if token.kind == "open" and token.name not in _CLOSE_THEMSELVES:
+            opened[token.name] += 1
+            depth += 1
+        elif token.kind == "close" and opened[token.name]:
+            opened[token.name] -= 1
+            depth -= 1
+        elif token.kind == "raw":
+            depth += len(_TAG_START.findall(html, token.start, token.end))
+        deepest = max(deepest, depth)
+        total += depth if token.kind == "open" else 0
+    return deepest, total

@@ -73,10 +73,10 @@ def _slot(expression: Expression) -> Slot:
         raise NotSimple
     calls = []
     for call in expression.filters or ():
-        positional = tuple(_operand(a.value) for a in call.args if not isinstance(a, KeywordArgument))
-        named = {a.name: _operand(a.value) for a in call.args if isinstance(a, KeywordArgument)}
+        positional = tuple(_plain(a.value) for a in call.args if not isinstance(a, KeywordArgument))
+        named = {a.name: _plain(a.value) for a in call.args if isinstance(a, KeywordArgument)}
         calls.append(FilterCall(name=call.name, args=positional, named=named))
-    return Slot(k="slot", of=_operand(expression.left), filters=tuple(calls))
+    return Slot(k="slot", of=_plain(expression.left), filters=tuple(calls))
 
 
 def _operand(expression: Expression) -> Operand:
@@ -103,6 +103,14 @@ def _constant(slot: Slot, filters: Mapping[str, Filter]) -> str | None:
         named = {name: operand.value for name, operand in call.named.items()}
         value = filters[call.name](value, *[operand.value for operand in call.args], **named)
     return as_text(value)
+
+
+def _plain(expression: Expression) -> Operand:
+    """An operand that is a value; blank and empty mean something only beside a comparison."""
+    operand = _operand(expression)
+    if operand.word:
+        raise NotSimple
+    return operand
 
 
 def _choice(node: IfNode | UnlessNode, filters: Mapping[str, Filter]) -> Choice:
@@ -135,8 +143,9 @@ def _test(expression: Expression) -> Test:
     for kind, operator in _COMPARISONS.items():
         if isinstance(expression, kind):
             left, right = expression.children()
-            return Test(op=operator, a=_operand(left), b=_operand(right))
-    return Test(op="true", a=_operand(expression))
+            read = _plain if operator == "contains" else _operand
+            return Test(op=operator, a=read(left), b=read(right))
+    return Test(op="true", a=_plain(expression))
 
 
 def _marks(segments: Sequence[Segment]) -> list[Segment]:
