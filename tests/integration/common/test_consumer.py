@@ -86,7 +86,7 @@ def test_a_batch_span_links_to_at_most_32_sampled_traces():
         from opentelemetry.sdk.trace.export import SimpleSpanProcessor
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
         from common.bus.port import Polled
-        from common.consumer.tracing import batch_span
+        from common.consumer.tracing import process_span
         from common.contracts.envelope import Record
         from common.ids import new_id
 
@@ -97,9 +97,9 @@ def test_a_batch_span_links_to_at_most_32_sampled_traces():
         def one(n, flags):
             context = f"00-{n:032x}-00000000000000aa-{flags}"
             return Polled(Record(new_id(), "t", "t", "s", new_id(), datetime.now(UTC), "k", "{}", 1, context), "s", n)
-        with batch_span("campaigns.main", [one(n, "01") for n in range(1, 50)] + [one(n, "00") for n in range(90, 95)]):
+        with process_span("campaigns.main", [one(n, "01") for n in range(1, 50)] + [one(n, "00") for n in range(90, 95)]):
             pass
-        with batch_span("campaigns.main", [one(5, "01")]):
+        with process_span("campaigns.main", [one(5, "01")]):
             pass
         batch, alone = seen.get_finished_spans()
         assert len(batch.links) == 32, batch.links

@@ -13,6 +13,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
 SAMPLE_RATIO = 0.01
+MOST_LINKS = 32
 
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$")
 _tracer = trace.get_tracer("barid")
@@ -61,6 +62,26 @@ def span(
         started = NonRecordingSpan(SpanContext(trace_id, secrets.randbits(64) or 1, False, flags))
     with trace.use_span(started, end_on_exit=True):
         yield started
+
+
+@contextmanager
+def batch_span(
+    name: str,
+    traceparents: Sequence[str | None],
+    *,
+    kind: SpanKind,
+    attributes: Mapping[str, str | int],
+) -> Iterator[Span]:
+    """One span for a batch. Where all of it comes from one span it goes on from there, else it links to some."""
+    origins = dict.fromkeys(traceparents)
+    parent = next(iter(origins)) if len(origins) == 1 else None
+    links: dict[int, Link] = {}
+    for origin in origins if parent is None else ():
+        context = parse_traceparent(origin)
+        if context and context.trace_flags.sampled and len(links) < MOST_LINKS:
+            links.setdefault(context.trace_id, Link(context))
+    with span(name, parent=parent, kind=kind, attributes=attributes, links=list(links.values())) as opened:
+        yield opened
 
 
 def set_up_tracing(service: str, otlp_endpoint: str | None, *, sample_ratio: float = SAMPLE_RATIO) -> None:

@@ -67,6 +67,7 @@ create table mailings (
   eligible integer,
   outcome text,
   final_revision bigint,
+  traceparent text,
   active boolean not null default false,
   purged boolean not null default false,
   at timestamptz not null default now(),

@@ -15,7 +15,7 @@ from common.consumer.batch import Applied, Batches, Decoded
 from common.consumer.decode import Dead, described
 from common.consumer.limit import MEMORY_S, DeadLetterLimit, TooManyDeadLetters
 from common.consumer.subscription import Consumer
-from common.consumer.tracing import batch_span
+from common.consumer.tracing import process_span
 from common.db.faults import passes
 from common.db.pool import Connection, Database
 
@@ -124,7 +124,7 @@ class Runner:
         return []
 
     async def _process(self, polled: Sequence[Polled]) -> None:
-        with batch_span(self.consumer.name, polled):
+        with process_span(self.consumer.name, polled):
             positions = self._reader.positions()
             after = {source: max(positions.get(source, 0), last + 1) for source, last in _last(polled).items()}
             try:
@@ -217,7 +217,7 @@ class Runner:
                 decoded = self.batches.decode([polled])
                 error = decoded.dead[0].error if decoded.dead else None
                 if error is None:
-                    with batch_span(self.consumer.name, [polled]):
+                    with process_span(self.consumer.name, [polled]):
                         error = await self._try(tx, decoded)
                 if error is None:
                     await dead_letters.mark_replayed(tx, [letter_id])

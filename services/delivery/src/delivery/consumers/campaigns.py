@@ -28,6 +28,7 @@ async def start_campaigns(tx: Connection, events: Sequence[Received[CampaignStar
             tracking=data.tracking.model_dump(mode="json"),
             uncertain_policy=data.uncertain_policy,
             send_until=data.send_until,
+            traceparent=event.traceparent,
         )
     await mailings.touch(tx, keys)
 

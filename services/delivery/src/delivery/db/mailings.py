@@ -22,7 +22,7 @@ select m.workspace_id, m.id, m.state, m.purged, m.active, m.send_until from mail
 
 _START = """
 update mailings m set started = true, name = $3, purpose_id = $4, program_id = $5, sender = $6, content = $7,
-       tracking = $8, uncertain_policy = $9, send_until = $10
+       tracking = $8, uncertain_policy = $9, send_until = $10, traceparent = $11
  where workspace_id = $1 and id = $2 and not started and not purged
 """
 
@@ -107,6 +107,7 @@ async def start(
     tracking: dict[str, Any],
     uncertain_policy: str,
     send_until: datetime | None,
+    traceparent: str | None,
 ) -> None:
     """Store what a campaign sends; a repetition changes nothing."""
     await tx.execute(
@@ -121,6 +122,7 @@ async def start(
         tracking,
         uncertain_policy,
         send_until,
+        traceparent,
     )
 
 

@@ -10,7 +10,7 @@ from common.db.pool import Connection
 # The share lock on the mailing makes a pause wait for the marks under way: who sees the pause sees their intents.
 _TAKE = """
 with want as materialized (
-  select w.workspace_id, w.id, w.lane, w.purpose_id from mailings w
+  select w.workspace_id, w.id, w.lane, w.purpose_id, w.traceparent from mailings w
    where w.active and w.started and w.state = 'running' and w.held_reason is null
      and (w.send_until is null or w.send_until > now())
      and exists (select from mailers where id = $1 and epoch = $2 and expires_at > now())
@@ -57,7 +57,7 @@ with want as materialized (
   insert into intents (workspace_id, mailer_id, mailer_epoch, ids)
   select workspace_id, $1, $2, array_agg(id) from moved where status = 'attempting' group by workspace_id
 )
-select * from moved
+select m.*, w.traceparent from moved m join want w on w.workspace_id = m.workspace_id and w.id = m.mailing_id
 """
 
 # Outcomes commit in another order than marks: what is done leaves its intent, an empty intent goes. An id that is

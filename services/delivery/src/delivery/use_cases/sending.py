@@ -12,6 +12,8 @@ from uuid import UUID
 
 from common.clock import Clock
 from common.db.pool import TRANSIENT, Database
+from common.telemetry import batch_span
+from opentelemetry.trace import SpanKind
 
 from delivery import events
 from delivery.db import marks
@@ -174,10 +176,12 @@ class Mailer:
 
     async def _record_batch(self, epoch: int, entries: list[tuple[Item, Any]]) -> None:
         batch = [outcome for _, outcome in entries]
+        traces = [item.row["traceparent"] for item, _ in entries]
         write = record_outcomes
         while batch:
             try:
-                await write(self._db, self.lease.mailer_id, epoch, batch)
+                with batch_span("smtp send", traces, attributes={"barid.service": "delivery"}, kind=SpanKind.CLIENT):
+                    await write(self._db, self.lease.mailer_id, epoch, batch)
             except TRANSIENT as error:
                 log.warning("outcomes wait for the database", extra={"n": len(batch), "error": type(error).__name__})
                 await asyncio.sleep(RETRY_EVERY_S)
