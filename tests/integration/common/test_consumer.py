@@ -97,7 +97,8 @@ def test_a_batch_span_links_to_at_most_32_sampled_traces():
         def one(n, flags):
             context = f"00-{n:032x}-00000000000000aa-{flags}"
             return Polled(Record(new_id(), "t", "t", "s", new_id(), datetime.now(UTC), "k", "{}", 1, context), "s", n)
-        with process_span("campaigns.main", [one(n, "01") for n in range(1, 50)] + [one(n, "00") for n in range(90, 95)]):
+        many = [one(n, "01") for n in range(1, 50)] + [one(n, "00") for n in range(90, 95)]
+        with process_span("campaigns.main", many):
             pass
         with process_span("campaigns.main", [one(5, "01")]):
             pass
