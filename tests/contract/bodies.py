@@ -22,7 +22,29 @@ _CAMPAIGN = {
     },
 }
 
+_RULE = {
+    "all": [
+        {"field": "language", "op": "eq", "value": "fa"},
+        {"any": [{"list": "{list_id}"}, {"not": {"list": "{list_id}"}}]},
+    ]
+}
+_CSV = "Email,City\nsara{n}@example.com,تهران\nnot an address,الرياض\n"
+
 BODIES: dict[str, Any] = {
+    "create_attribute": {"name": "city{n}", "type": "text"},
+    "create_contact": {"email": "علی{n}@example.com", "first_name": "علی", "attributes": {}, "tags": ["expo"]},
+    "put_contact": {"email": "put{n}@example.com"},
+    "update_contact": {"first_name": "سارا"},
+    "create_segment": {"name": "Segment {n}", "rule": _RULE},
+    "preview_segment": {"rule": _RULE},
+    "update_segment": {"name": "Segment {n}", "rule": _RULE},
+    "create_suppression": {"email": "never{n}@example.com"},
+    "create_consent": {"contact_id": "{contact_id}", "status": "subscribed", "source": "by telephone"},
+    "create_import": {
+        "files": {"file": ("people.csv", _CSV, "text/csv")},
+        "data": {"options": {"mapping": {"Email": "email"}, "list_ids": ["{list_id}"]}},
+    },
+    "resolve_message": {"outcome": "sent"},
     "create_workspace": {"name": "Another {n}", "owner": {"email": "owner{n}@example.com"}},
     "update_workspace": {"name": "Renamed {n}"},
     "create_member": {"email": "member{n}@example.com", "name": "عضو", "role": "viewer"},
@@ -44,6 +66,23 @@ BODIES: dict[str, Any] = {
 }
 
 SEEDS: dict[str, tuple[str, ...]] = {
+    "contacts": (
+        "create_attribute",
+        "create_contact",
+        "create_contact",
+        "create_contact",
+        "create_list",
+        "create_list",
+        "add_list_members",
+        "create_segment",
+        "create_segment",
+        "create_suppression",
+        "create_suppression",
+        "create_consent",
+        "create_import",
+        "create_import",
+        "create_privacy_request",
+    ),
     "campaigns": (
         "create_sender",
         "create_sender",

@@ -1,6 +1,8 @@
 """Two workspaces with something of everything in a service, made by its own API and consumers."""
 
+import asyncio
 import importlib
+import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -26,6 +28,8 @@ from tests.fixtures.databases import ServiceDatabase
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PLUMBING = ("outbox", "inbox", "idempotency_keys", "revoked_access", "consumer_offsets", "dead_letters")
+# Things that paths name by something else than an id: resource, column, table.
+_NAMED = {"contacts": [("attributes", "name", "attribute_definitions")]}
 _COLUMNS = """
 select c.table_name, c.column_name from information_schema.columns c
 join information_schema.tables t using (table_schema, table_name)
@@ -55,6 +59,26 @@ class Operation:
     @property
     def path_parameters(self) -> list[str]:
         return re.findall(r"{(\w+)}", self.path)
+
+    @property
+    def streams(self) -> bool:
+        """Whether it answers with server-sent events, which need not end."""
+        return {"ticket": []} in self.spec["security"]
+
+    @property
+    def id_parameters(self) -> list[str]:
+        """The parameters, in path and query, that name a thing."""
+        return self.path_parameters + [
+            one["name"]
+            for one in self.spec.get("parameters", ())
+            if one["in"] == "query" and "'format': 'uuid'" in str(one["schema"])
+        ]
+
+    @property
+    def needed(self) -> list[str]:
+        """The parameters without which it cannot be called."""
+        required = {one["name"] for one in self.spec.get("parameters", ()) if one.get("required")}
+        return [name for name in self.id_parameters if name in required]
 
     @property
     def body_schema(self) -> dict[str, Any] | None:
@@ -113,10 +137,17 @@ class World:
         query = {name: value for name, value in ids.items() if f"{{{name}}}" not in operation.path}
         options: dict[str, Any] = {"params": query} if query else {}
         if operation.upload:
-            options |= body or {}
+            body = body or {}
+            options |= {**body, "data": {name: json.dumps(one) for name, one in body.get("data", {}).items()}}
         elif body is not None:
             options["json"] = body
-        return await self.client.request(operation.method, path, headers=headers, **options)
+        asked = self.client.request(operation.method, path, headers=headers, **options)
+        if not operation.streams:
+            return await asked
+        try:
+            return await asyncio.wait_for(asked, 1)
+        except TimeoutError:
+            return httpx.Response(200, text="a stream that goes on")
 
     def body(self, operation: Operation, workspace: Workspace) -> Any:
         """A valid body: from the table, or made from the schema; with ids of this workspace."""
@@ -131,8 +162,13 @@ class World:
         return _filled(made, workspace, self._counter)
 
     def own_ids(self, operation: Operation, workspace: Workspace) -> dict[str, str]:
-        """Ids of this workspace for the operation's path."""
-        return {name: (workspace.candidates(name) or [str(new_id())])[0] for name in operation.path_parameters}
+        """Ids of this workspace for the operation's parameters."""
+        return {name: (self.candidates(operation, name, workspace) or [str(new_id())])[0] for name in operation.needed}
+
+    def candidates(self, operation: Operation, name: str, workspace: Workspace) -> list[str]:
+        """What the parameter may mean: ids, or for a name the names of the resource before it in the path."""
+        resource = operation.path.split(f"/{{{name}}}")[0].split("/")[-1]
+        return workspace.ids.get((resource, name)) or workspace.candidates(name)
 
     async def harvest(self) -> None:
         """Learn what each workspace has."""
@@ -154,6 +190,11 @@ class World:
                         for name in {kind, table}:
                             workspace.ids.setdefault((name, column), []).append(value)
                 workspace.ids[("workspaces", "id")] = [str(workspace.id)]
+                for resource, column, table in _NAMED.get(self.database.service, ()):
+                    rows = await connection.fetch(
+                        f'select "{column}" from "{table}" where workspace_id = $1', workspace.id
+                    )
+                    workspace.ids[(resource, column)] = [row[0] for row in rows]
 
     async def everything_of(self, workspace: Workspace) -> dict[str, str]:
         """Table → digest of all rows of a workspace, to see whether anything changed."""

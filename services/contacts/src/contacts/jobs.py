@@ -4,6 +4,7 @@ import asyncio
 
 from common.db.pool import Database
 from common.jobs import JobKind, Periodic, run_jobs
+from common.web.idempotency import forget_old_keys
 
 from contacts.settings import Settings
 from contacts.use_cases.attributes import INDEX_JOB, run_index_job
@@ -17,7 +18,10 @@ KINDS = (
     JobKind(INDEX_JOB, run_index_job, lease_s=20),
     FREEZE_AUDIENCE,
 )
-PERIODICS = (Periodic("lift_expired_suppressions", 60.0, lift_expired),)
+PERIODICS = (
+    Periodic("lift_expired_suppressions", 60.0, lift_expired),
+    Periodic("idempotency_keys", 3600.0, forget_old_keys),
+)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 from common.db.pool import Database
 from common.jobs import Periodic, run_jobs
+from common.web.idempotency import forget_old_keys
 
 from delivery.settings import Settings
 from delivery.use_cases.upkeep import publish_progress, reap_mailers, sweep
@@ -12,6 +13,7 @@ PERIODICS = (
     Periodic("progress", 0.5, publish_progress),
     Periodic("sweep", 1.0, sweep),
     Periodic("reap_mailers", 2.0, reap_mailers),
+    Periodic("idempotency_keys", 3600.0, forget_old_keys),
 )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
@@ -15,6 +16,7 @@ DESCRIPTION = """Open-source, event-driven marketing operations: contacts and co
 Errors are problem documents (RFC 9457) with a stable `code`. Lists are pages by cursor. PATCH is JSON merge patch
 (RFC 7396). POST takes an `Idempotency-Key`. Times are UTC (RFC 3339), ids are UUIDs."""
 
+_REF = "#/components/schemas/"
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
@@ -32,6 +34,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     found = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes, openapi_version="3.1.0"
     )
+    found["info"]["x-service"] = getattr(app.state, "service", app.title)
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -86,7 +89,10 @@ def operations(found: Mapping[str, Any]) -> Iterable[tuple[str, str, dict[str, A
 
 
 def merge(documents: Iterable[Mapping[str, Any]], *, server: str = "/") -> dict[str, Any]:
-    """One document from several. Raises ValueError when two claim a path, an operation id, or a different schema."""
+    """One document from several. Schemas of one name that differ get their service's name before theirs.
+
+    Raises ValueError when two claim a path or an operation id.
+    """
     merged: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "description": DESCRIPTION, "version": ""},
@@ -95,7 +101,7 @@ def merge(documents: Iterable[Mapping[str, Any]], *, server: str = "/") -> dict[
         "components": {"schemas": {}, "securitySchemes": {}},
     }
     ids: dict[str, str] = {}
-    for found in documents:
+    for found in _told_apart(list(documents)):
         merged["info"]["version"] = max(merged["info"]["version"], found["info"]["version"])
         for path, method, operation in operations(found):
             name = operation["operationId"]
@@ -107,10 +113,37 @@ def merge(documents: Iterable[Mapping[str, Any]], *, server: str = "/") -> dict[
                 raise ValueError(f"two services serve {path}")
             merged["paths"][path] = item
         for kind in ("schemas", "securitySchemes"):
-            known = merged["components"][kind]
-            for name, schema in found.get("components", {}).get(kind, {}).items():
-                if known.setdefault(name, schema) != schema:
-                    raise ValueError(f"two services define the schema {name!r} differently; rename one")
+            merged["components"][kind] |= found.get("components", {}).get(kind, {})
     merged["paths"] = dict(sorted(merged["paths"].items()))
     merged["components"]["schemas"] = dict(sorted(merged["components"]["schemas"].items()))
     return merged
+
+
+def _told_apart(documents: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The documents, with schemas renamed until one name means one thing (a renamed part changes its whole)."""
+    while clashes := _clashes(documents):
+        documents = [_renamed(found, clashes) for found in documents]
+    return documents
+
+
+def _clashes(documents: list[Mapping[str, Any]]) -> set[str]:
+    known: dict[str, Any] = {}
+    return {
+        name
+        for found in documents
+        for name, schema in found.get("components", {}).get("schemas", {}).items()
+        if known.setdefault(name, schema) != schema
+    }
+
+
+def _renamed(found: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    prefix = str(found["info"].get("x-service") or found["info"]["title"]).title().replace(" ", "")
+    text = orjson.dumps(found)
+    for name in names:
+        text = text.replace(f'"{_REF}{name}"'.encode(), f'"{_REF}{prefix}{name}"'.encode())
+    renamed: dict[str, Any] = orjson.loads(text)
+    schemas = renamed.get("components", {}).get("schemas", {})
+    renamed.setdefault("components", {})["schemas"] = {
+        (prefix + name if name in names else name): schema for name, schema in schemas.items()
+    }
+    return renamed

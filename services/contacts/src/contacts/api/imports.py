@@ -131,6 +131,7 @@ async def get_import(import_id: UUID, tx: Tx, caller: Caller) -> ImportOut:
 
 @router.post(
     "/{import_id}/cancel",
+    operation_id="cancel_import",
     dependencies=[allow("imports:write")],
     responses=problems(ImportNotFound, ImportNotRunning),
 )

@@ -148,7 +148,7 @@ async def add_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Calle
 @router.post(
     "/{list_id}/members/remove",
     dependencies=[allow("lists:write")],
-    responses=problems(ListUnknown, Forbidden),
+    responses=problems(ListUnknown, ContactNotFound, Forbidden),
 )
 async def remove_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Caller) -> MembersChanged:
     """Take contacts off a list."""

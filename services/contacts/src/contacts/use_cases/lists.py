@@ -56,21 +56,26 @@ async def add_members(
 ) -> int:
     """Put contacts on a list, all or none. Raises ListUnknown, ContactNotFound, Forbidden."""
     await _mine(tx, workspace_id, list_id, only_of, shared=True)
-    if strangers := await lists.strangers(tx, workspace_id, contact_ids):
-        raise ContactNotFound(
-            f"{strangers[0]} is no contact of this workspace; nothing was added",
-            mend="leave out the ids that are not contacts of this workspace",
-            ids=[str(one) for one in strangers[:20]],
-        )
+    await _no_strangers(tx, workspace_id, contact_ids)
     return await lists.add(tx, workspace_id, list_id, contact_ids)
 
 
 async def remove_members(
     tx: Connection, workspace_id: UUID, list_id: UUID, contact_ids: Sequence[UUID], only_of: str | None
 ) -> int:
-    """Take contacts off a list; those not on it do not matter. Raises ListUnknown, Forbidden."""
+    """Take contacts off a list; those not on it do not matter. Raises ListUnknown, ContactNotFound, Forbidden."""
     await _mine(tx, workspace_id, list_id, only_of, shared=True)
+    await _no_strangers(tx, workspace_id, contact_ids)
     return await lists.remove(tx, workspace_id, list_id, contact_ids)
+
+
+async def _no_strangers(tx: Connection, workspace_id: UUID, contact_ids: Sequence[UUID]) -> None:
+    if strangers := await lists.strangers(tx, workspace_id, contact_ids):
+        raise ContactNotFound(
+            f"{strangers[0]} is no contact of this workspace; nothing was changed",
+            mend="leave out the ids that are not contacts of this workspace",
+            ids=[str(one) for one in strangers[:20]],
+        )
 
 
 async def _mine(

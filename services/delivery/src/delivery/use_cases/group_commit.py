@@ -21,8 +21,8 @@ RETRY_S = 0.5
 MOST_WAITING = 50_000
 MOST_PER_COMMIT = 2_000
 
-LOST = Counter("tracker_events_lost_total", "Opens and clicks dropped because the buffer was full", ["type"])
-WAITING = Gauge("tracker_events_waiting", "Opens and clicks that are not durable yet")
+LOST = Counter("barid_tracker_events_lost_total", "Opens and clicks dropped because the buffer was full", ["type"])
+WAITING = Gauge("barid_tracker_events_waiting", "Opens and clicks that are not durable yet")
 
 
 @dataclass(slots=True)
