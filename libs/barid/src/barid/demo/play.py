@@ -18,6 +18,7 @@ from barid.demo.readers import Mailbox, Played
 from barid.settings import StackSettings
 
 REFUSED = 3
+TOP = 5
 WITHIN_S = 120.0
 
 Found = dict[str, Any]
@@ -183,26 +184,22 @@ async def _report(barid: Client, campaign: str, played: Played, progress: Progre
 
 async def _leads(barid: Client, played: Played, progress: Progress) -> list[Found]:
     """The top leads with their reasons."""
-    step = progress.add_task("scoring", total=5)
+    wanted = min(100, len(played.clicked))
+    step = progress.add_task("scoring", total=wanted)
 
     async def look() -> list[Found]:
-        found: list[Found] = (await barid.get("/v1/leads", limit=5))["items"]
+        """The best leads with a click; it counts once it is sure that no machine made it."""
+        found: list[Found] = (await barid.get("/v1/leads", limit=100))["items"]
+        found = [lead for lead in found if any("click" in reason for reason in lead["reasons"])]
         progress.update(step, completed=len(found))
         return found
 
-    wanted = min(5, len(played.clicked))
-
-    def scored(found: list[Found]) -> bool:
-        """A click counts for the score once it is sure that no machine made it."""
-        return len([lead for lead in found if any("click" in reason for reason in lead["reasons"])]) >= wanted
-
-    leads = await until(look, scored, "the scores", 30)
+    leads = await until(look, lambda found: len(found) >= wanted, "the scores", 30)
     whole = []
-    for lead in leads:
+    for lead in leads[:TOP]:
         score = await barid.get(f"/v1/leads/{lead['contact_id']}/score")
         contact = await barid.get(f"/v1/contacts/{lead['contact_id']}")
         whole.append({**score, "contact": contact})
-    progress.update(step, completed=5)
     return whole
 
 
