@@ -1,7 +1,10 @@
 """The main job, by a client that knows only the HTTP interface and an SMTP server that is not Barid's."""
 
+import csv
+import io
 import re
 import time
+from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -111,3 +114,51 @@ def test_somebody_who_left_gets_no_further_campaign(outside: Outside, recorder: 
     assert books["sent"] == sent - 1
     assert sum(books["excluded"].values()) + books["suppressed"] == 1
     assert recorder.counts()[mail.recipient] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not messy_contacts.SHARED_GENERATOR.exists(), reason="../shared/tools/make_contacts.py is not beside this checkout"
+)
+def test_twenty_thousand_messy_rows_reach_exactly_those_they_should(
+    outside: Outside, recorder: Recorder, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.csv"
+    expected = messy_contacts.write_shared(path, 20_000, "--seed", "11")
+    began = time.monotonic()
+    done = outside.import_file(path)
+    imported = time.monotonic()
+    assert (done["rows"]["created"], done["rows"]["skipped"], done["rows"]["rejected"]) == (
+        expected.distinct,
+        expected.duplicates,
+        expected.rejects.total(),
+    )
+    rejects = csv.DictReader(io.StringIO(outside.text(f"/v1/imports/{done['id']}/rejects")))
+    assert Counter(reject["code"] for reject in rejects) == +expected.rejects
+    wanted = living_in(path, {"تهران", "الرياض", "London"})
+    rule = {"field": "attributes.city", "op": "in", "value": ["تهران", "الرياض", "London"]}
+    before = recorder.counts()
+    campaign = outside.campaign(outside.sender(), {"segment_ids": [outside.segment(rule)]})
+    outside.call("POST", f"/v1/campaigns/{campaign}/start", json={})
+    books = outside.closed(campaign, 180)
+    sent = time.monotonic()
+    arrived = recorder.counts() - before
+    mine = {address for address in arrived if address.startswith("person")}
+    assert wanted <= mine
+    assert {address: n for address, n in arrived.items() if n > 1} == {}
+    assert books["sent"] == books["eligible"] == len(arrived)
+    print(f"import {20_000 / (imported - began):,.0f} rows/s, sending {books['sent'] / (sent - imported):,.0f} msg/s")
+
+
+def living_in(path: Path, cities: set[str]) -> set[str]:
+    """The addresses that a correct import of the file finds in these cities: the last row of an address counts."""
+    found: dict[str, str] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            try:
+                address = normalise_address(row["Email"])
+            except ValueError:
+                continue
+            if re.fullmatch(r"person\d+@[^@\s]+", address):
+                found[address] = row["City"]
+    return {address for address, city in found.items() if city in cities}
