@@ -158,7 +158,7 @@ async def sink() -> AsyncIterator[int]:
     binary = shutil.which("smtp-sink") or shutil.which("smtp-sink", path="/usr/sbin")
     command = [binary, "-u", "nobody", "-c", f"127.0.0.1:{port}", "200"] if binary else None
     if command is None:
-        command = [sys.executable, "-m", "tests.load.sink", str(port)]
+        command = [sys.executable, "-m", "tests.fixtures.plain_sink", str(port)]
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )

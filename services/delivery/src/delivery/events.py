@@ -15,6 +15,8 @@ from common.contracts.email import (
     EmailUncertainV1,
     SmtpReply,
 )
+from common.contracts.envelope import Received
+from common.contracts.leads import ErasureDoneV1, LeadErasedV1
 from common.db.pool import Connection
 from common.outbox.writer import Outgoing, record
 
@@ -58,6 +60,20 @@ async def held(tx: Connection, rows: Iterable[asyncpg.Record]) -> None:
                 DeliveryHeldV1(campaign_id=row["id"], reason=row["held_reason"], state_revision=row["state_revision"]),
             )
             for row in rows
+        ],
+    )
+
+
+async def erasure_done(tx: Connection, erased: Iterable[Received[LeadErasedV1]]) -> None:
+    """Answer erasures."""
+    await record(
+        tx,
+        [
+            Outgoing(
+                event.workspace_id,
+                ErasureDoneV1(contact_id=event.data.contact_id, request_id=event.data.request_id, service="delivery"),
+            )
+            for event in erased
         ],
     )
 
