@@ -21,7 +21,7 @@ update mailers set expires_at = now() + $3 * interval '1 second'
 _LEAVE = "delete from mailers where id = $1 and epoch = $2"
 
 # An expired lease is fenced by the next epoch; the lock makes a renewal under way and the reaper see each other.
-_FENCE = "update mailers set epoch = epoch + 1 where expires_at <= now() and expires_at > now() - interval '1 day'"
+_FENCE = "update mailers set epoch = epoch + 1 where expires_at <= now()"
 
 _ORPHANED = """
 select i.id from intents i

@@ -31,6 +31,11 @@ returning workspace_id, id, mailing_id, contact_id, kind, variant_id, status, cl
           smtp_code, smtp_enhanced, smtp_text, next_at
 """
 
+# A batch and an erasure that do not see each other would leave an address behind: one waits for the other. Each
+# lock is a statement of its own, so that the next one sees what was committed meanwhile.
+_ADDING = "select pg_advisory_xact_lock_shared(hashtext('delivery.erasure'))"
+_ERASING = "select pg_advisory_xact_lock(hashtext('delivery.erasure'))"
+
 _BURY = """
 insert into tombstones (workspace_id, kind, id)
 select distinct workspace_id, 'contact', id from unnest($1::uuid[], $2::uuid[]) as u (workspace_id, id) order by 1, 3
@@ -125,6 +130,7 @@ class NewMessage:
 
 async def add(tx: Connection, rows: Sequence[NewMessage]) -> list[asyncpg.Record]:
     """Add rows that are not there yet, erased people's without address; the added ones are returned."""
+    await tx.execute(_ADDING)
     return await tx.fetch(
         _ADD,
         [r.workspace_id for r in rows],
@@ -150,6 +156,7 @@ async def add(tx: Connection, rows: Sequence[NewMessage]) -> list[asyncpg.Record
 
 async def erase(tx: Connection, workspace_ids: list[UUID], contact_ids: list[UUID]) -> list[asyncpg.Record]:
     """Blank these people's rows, and leave tombstones that late batches cannot pass."""
+    await tx.execute(_ERASING)
     await tx.execute(_BURY, workspace_ids, contact_ids)
     return await tx.fetch(_ERASE, workspace_ids, contact_ids)
 

@@ -78,7 +78,7 @@ update mailings w set active = false
                     where i.workspace_id = w.workspace_id and m.mailing_id = w.id)
    and not (w.uncertain_policy = 'retry_once' and exists (
          select from messages m where m.workspace_id = w.workspace_id and m.mailing_id = w.id
-            and m.status = 'uncertain' and not m.resent))
+            and m.status = 'uncertain' and not m.resent and m.email is not null) and w.state <> 'cancelled')
 """
 
 

@@ -89,10 +89,25 @@ class GroupCommit:
             log.warning("tracked events wait for the database", extra={"error": type(error).__name__})
             await asyncio.sleep(RETRY_S)
             return
+        except Exception:
+            log.exception("tracked events cannot be stored together", extra={"n": len(batch.events)})
+            self._single_out(batch)
+            return
         self._batches.popleft()
         self._waiting -= len(batch.events)
         _answer(batch.answered, True)
         WAITING.set(self._waiting)
+
+    def _single_out(self, batch: _Batch) -> None:
+        """One event must not hold up all the others for ever: each by itself, and what cannot be stored is lost."""
+        self._batches.popleft()
+        if len(batch.events) == 1:
+            self._waiting -= 1
+            LOST.labels(type(batch.events[0].data).__name__).inc()
+            _answer(batch.answered, False)
+            return
+        parts = [_Batch(batch.answered, [event]) for event in batch.events]
+        self._batches.extendleft(reversed(parts))
 
 
 def _answer(future: "asyncio.Future[bool]", value: bool) -> None:
