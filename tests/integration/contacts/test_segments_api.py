@@ -163,8 +163,11 @@ async def test_lists_and_their_members(client, contacts_db, workspace_id):
         refused = await client.post(f"{path}/members", json={"contact_ids": [*ids, str(stranger)]})
         assert refused.status_code == 404
         assert refused.json()["params"]["ids"] == [str(stranger)]
-    removed = await client.post(f"{path}/members/remove", json={"contact_ids": [ids[0], str(uuid4())]})
-    assert removed.json() == {"changed": 1}
+        kept = await client.post(f"{path}/members/remove", json={"contact_ids": [ids[0], str(stranger)]})
+        assert kept.status_code == 404
+    for changed in (1, 0):
+        removed = await client.post(f"{path}/members/remove", json={"contact_ids": [ids[0]]})
+        assert removed.json() == {"changed": changed}
     page = (await client.get(f"{path}/members", params={"limit": 1})).json()
     rest = (await client.get(f"{path}/members", params={"cursor": page["next_cursor"]})).json()
     assert sorted(m["contact_id"] for m in page["items"] + rest["items"]) == sorted(ids[1:])
