@@ -17,7 +17,7 @@ from content.errors import ContentError
 from content.headers import HeaderError, address_spec
 from content.mime import MailHeaders, build
 from content.model import CompiledMail
-from content.render import RenderContext, render
+from content.render import RenderContext, render, render_encoded
 
 from delivery.db import mailings, messages
 from delivery.domain.tokens import LinkToken, TokenKeys, TokenPurpose
@@ -84,7 +84,7 @@ class Composer:
         unsubscribe_url = f"{self._public_url}/u/{sign('u', 0, '')}"
         tracked: bool = row["tracking"]
         try:
-            rendered = render(
+            rendered = render_encoded(
                 mailing.mail,
                 variant_id,
                 RenderContext(
