@@ -6,14 +6,16 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import asyncpg
 import structlog
+from common.contracts.topics import TOPICS
 from common.errors import Misconfigured
 
 from barid import embedded, keys, state
@@ -25,6 +27,7 @@ from barid.settings import StackSettings
 READY_WITHIN_S = 60.0
 
 Tell = Callable[[dict[str, Any]], None]
+Check = Callable[[], Awaitable[bool]]
 
 log = structlog.get_logger("barid.supervisor")
 
@@ -80,7 +83,7 @@ class Supervisor:
             await self._python("sink", env)
         for name in ("all", "mailer", "gateway"):
             await self._python(name, env)
-        await self._ready(places)
+        await self._ready(places, env)
 
     async def _places(self) -> Places:
         tracker = _free_port()
@@ -161,15 +164,18 @@ class Supervisor:
         if "url" in self.info:
             state.write(self.area, self.info)
 
-    async def _ready(self, places: Places) -> None:
-        """Wait for the gateway, the tracker behind it and the sink. A process that gives up ends the start."""
+    async def _ready(self, places: Places, env: dict[str, str]) -> None:
+        """Wait for the gateway, the tracker, the sink and every consumer. A process that gives up ends the start."""
         host = "127.0.0.1" if self.settings.host in ("0.0.0.0", "::") else self.settings.host  # noqa: S104
         wanted = [f"http://{host}:{self.settings.port}/readyz", f"http://127.0.0.1:{places.tracker_port}/readyz"]
         wanted += [places.mailbox] if places.mailbox else []
         deadline = time.monotonic() + READY_WITHIN_S
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
-            for url in wanted:
-                while not await _answers(http, url):
+            checks: list[Check] = [partial(_answers, http, url) for url in wanted]
+            if env.get("BARID_BUS", "postgres") == "postgres":
+                checks.append(partial(_all_consume, env["BUS_DATABASE_URL"]))
+            for check in checks:
+                while not await check():
                     for child in self.children:
                         if child.exit_status is not None:
                             raise Misconfigured(f"{child.name} does not start: {child.last_line()}")
@@ -184,6 +190,20 @@ async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
             return answer.status == 200
     except (aiohttp.ClientError, TimeoutError, OSError):
         return False
+
+
+async def _all_consume(bus_url: str) -> bool:
+    """Whether every consumer group of the contracts has a member."""
+    wanted = {group for topic in TOPICS for group in topic.consumers}
+    try:
+        connection = await asyncpg.connect(bus_url, timeout=5)
+    except (OSError, asyncpg.PostgresError, TimeoutError):
+        return False
+    try:
+        rows = await connection.fetch("select distinct group_name from bus_member where expires_at > now()")
+    finally:
+        await connection.close()
+    return wanted <= {row["group_name"] for row in rows}
 
 
 def _barid(*arguments: str) -> list[str]:
