@@ -11,6 +11,7 @@ import pytest
 
 PROGRAM = '''
 import asyncio, sys
+from typing import Literal
 from pydantic_settings import SettingsConfigDict
 from common.errors import Misconfigured
 from common.process import dispatch
@@ -44,7 +45,12 @@ async def web(settings, stop):
         await send({"type": "http.response.body", "body": b""})
     await serve(app, settings.host, settings.port, stop, setting="DEMO_PORT")
 
-dispatch("demo", Settings, {"worker": worker, "api": api, "lost": lost, "stuck": stuck, "web": web})
+async def tell(settings, stop, what: Literal["one", "two"]):
+    print("told", what)
+
+dispatch(
+    "demo", Settings, {"worker": worker, "api": api, "lost": lost, "stuck": stuck, "web": web, "tell": tell}
+)
 '''
 
 
@@ -99,6 +105,9 @@ def test_a_second_signal_ends_what_does_not_drain(start) -> None:
         (["worker"], {"DEMO_PORT": "many"}, 2, "port"),
         (["worker"], {"BARID_BUS": "pigeon"}, 2, "BARID_BUS"),
         (["lost"], {}, 1, "database"),
+        (["tell"], {}, 2, "what"),
+        (["tell", "three"], {}, 2, "'three' (choose from 'one', 'two')"),
+        (["tell", "one", "two"], {}, 2, "unrecognized arguments: two"),
     ],
 )
 def test_what_cannot_start_says_why_in_one_line(start, arguments, environment, status, word) -> None:
@@ -109,6 +118,12 @@ def test_what_cannot_start_says_why_in_one_line(start, arguments, environment, s
     assert len(err.splitlines()) == 1
     assert word in err
     assert "secret" not in err
+
+
+def test_a_command_takes_the_words_its_help_names(start) -> None:
+    out, err = start("tell", "two").communicate(timeout=20)
+    assert (out, err) == ("told two\n", "")
+    assert "demo tell one|two\n" in start("--help").communicate(timeout=20)[0]
 
 
 def test_a_taken_port_is_one_line_that_names_the_setting(start) -> None:

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import asyncpg
 import structlog
@@ -38,9 +38,10 @@ def dispatch(
 ) -> NoReturn:
     """Run `<service> COMMAND`. A command is a process module's `run`, or "package.module:run" to import it late.
 
-    Keyword parameters of `run` after `settings` and `stop` become options (`only` → `--only NAME`).
+    Parameters of `run` after `settings` and `stop` become options (`only` → `--only NAME`), or, without a default,
+    words that must follow the command; a `Literal` says which.
     """
-    parser = _parser(service, list(commands))
+    parser = _parser(service, commands)
     arguments, rest = parser.parse_known_args(argv)
     name: str = arguments.command
     try:
@@ -117,28 +118,46 @@ async def _until_stopped(main: Callable[[asyncio.Event], Awaitable[None]], grace
     sys.exit(FAILED)
 
 
-def _parser(service: str, commands: list[str]) -> argparse.ArgumentParser:
-    only = "worker" if "worker" in commands else commands[0]
+def _parser(service: str, commands: Mapping[str, Run | str]) -> argparse.ArgumentParser:
+    names = [*commands, "migrate"]
+    only = "worker" if "worker" in commands else next(iter(commands))
+    words = [
+        f"  {service} {name} {'|'.join(get_args(parameter.annotation))}\n"
+        for name, run in commands.items()
+        for parameter in _parameters(run)
+        if parameter.default is parameter.empty
+    ]
     parser = argparse.ArgumentParser(
         prog=service,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=f"The processes of the {service} service. Settings come from the environment: `barid settings`.",
-        epilog=f"examples:\n  {service} migrate\n  {service} {commands[0]}\n"
-        f"  {service} {only} --only {service}.main\n\n"
+        epilog=f"examples:\n  {service} migrate\n  {service} {names[0]}\n"
+        f"  {service} {only} --only {service}.main\n{''.join(words)}\n"
         "SIGTERM drains and ends. Exit status 2: a setting is missing or wrong.",
     )
-    parser.add_argument("command", choices=[*commands, "migrate"], metavar=f"{{{','.join([*commands, 'migrate'])}}}")
+    parser.add_argument("command", choices=names, metavar=f"{{{','.join(names)}}}")
     return parser
 
 
 def _options(parser: argparse.ArgumentParser, run: Run | None, rest: Sequence[str]) -> dict[str, Any]:
-    own = argparse.ArgumentParser(prog=parser.prog, add_help=False)
-    parameters = list(inspect.signature(run).parameters.values())[2:] if run else []
-    for parameter in parameters:
+    own = _OneLine(prog=parser.prog, add_help=False)
+    for parameter in _parameters(run):
+        if parameter.default is parameter.empty:
+            own.add_argument(parameter.name, choices=get_args(parameter.annotation) or None)
+            continue
         kind = int if "int" in str(parameter.annotation) else str
         flag = f"--{parameter.name.replace('_', '-')}"
         own.add_argument(flag, dest=parameter.name, type=kind, default=parameter.default)
     return vars(own.parse_args(rest))
+
+
+class _OneLine(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Misconfigured(message)
+
+
+def _parameters(run: Run | str | None) -> list[inspect.Parameter]:
+    return list(inspect.signature(run).parameters.values())[2:] if callable(run) else []
 
 
 def _resolve(command: Run | str) -> Run:

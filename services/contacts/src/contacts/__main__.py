@@ -9,5 +9,9 @@ from contacts.settings import Settings
 
 if __name__ == "__main__":
     sys.exit(
-        dispatch("contacts", Settings, {"api": main.run, "worker": worker.run, "relay": relay.run, "jobs": jobs.run})
+        dispatch(
+            "contacts",
+            Settings,
+            {"api": main.run, "worker": worker.run, "relay": relay.run, "jobs": jobs.run, "republish": jobs.republish},
+        )
     )

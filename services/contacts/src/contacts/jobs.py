@@ -1,16 +1,19 @@
-"""Process: imports and other long work of contacts."""
+"""Process: imports and other long work of contacts. And `contacts republish`, which is run by hand."""
 
 import asyncio
 
+import structlog
 from common.db.pool import Database
 from common.jobs import JobKind, Periodic, run_jobs
 from common.web.idempotency import forget_old_keys
 
+from contacts.db.republish import What
 from contacts.settings import Settings
 from contacts.use_cases.attributes import INDEX_JOB, run_index_job
 from contacts.use_cases.audiences import FREEZE_AUDIENCE
 from contacts.use_cases.import_job import fail_import, run_import
 from contacts.use_cases.imports import IMPORT_JOB
+from contacts.use_cases.republish import republish as tell_again
 from contacts.use_cases.suppressions import lift_expired
 
 KINDS = (
@@ -23,11 +26,23 @@ PERIODICS = (
     Periodic("idempotency_keys", 3600.0, forget_old_keys),
 )
 
+_log = structlog.get_logger("barid.contacts")
+
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Work until told to stop."""
     database = await Database.open(settings.require_url("worker"), name="contacts-jobs", statement_timeout_s=300)
     try:
         await run_jobs(database, KINDS, PERIODICS, stop)
+    finally:
+        await database.close()
+
+
+async def republish(settings: Settings, stop: asyncio.Event, what: What) -> None:
+    """Tell again what others keep of contacts, for a service that lost it."""
+    database = await Database.open(settings.require_url("worker"), name="contacts-republish", max_size=1)
+    try:
+        told, whole = await tell_again(database, what, stop)
+        _log.info("republished" if whole else "stopped before the end; run it again", what=what, events=told)
     finally:
         await database.close()

@@ -61,7 +61,7 @@ _SUPPRESSED = """
             and x.active and (x.expires_at is null or x.expires_at > now())))
 """
 
-_LEAD = """
+LEAD = """
 json_build_object('revision', {revision}, 'contact_id', n.id, 'email', n.email, 'first_name', n.first_name,
   'last_name', n.last_name, 'language', n.language, 'timezone', n.timezone, 'country', n.country,
   'external_id', n.external_id, 'attributes', n.attributes, 'tags', n.tags, 'consents', {consents},
@@ -243,12 +243,12 @@ class Merge:
         self._consent = consent
         self._external_id = plan["fields"].get("external_id")
         source = _SOURCE.format(**_expressions(plan))
-        lead_new = _LEAD.format(
+        lead_new = LEAD.format(
             revision="1",
             consents="case when n.consented then json_build_array(json_build_object("
             "'purpose_id', $7::uuid, 'status', $6::text)) else '[]'::json end",
         )
-        lead_old = _LEAD.format(revision="n.revision + 1", consents=_CONSENTS_AFTER)
+        lead_old = LEAD.format(revision="n.revision + 1", consents=_CONSENTS_AFTER)
         self._create = _CREATE.format(
             source=source, outbox=_OUTBOX, suppressed=_SUPPRESSED.format(of="n"), lead=lead_new
         )
