@@ -81,7 +81,9 @@ async def test_another_workspace_sees_and_changes_nothing(
     async with http_client(create_app(Settings()), keys.token(workspace_id)) as client:
         (item,) = (await client.get("/v1/messages", params={"status": "uncertain"})).json()["items"]
     async with http_client(create_app(Settings()), keys.token(new_id())) as stranger:
-        assert (await stranger.get("/v1/messages", params={"campaign_id": str(campaign.id)})).json()["items"] == []
+        assert (await stranger.get("/v1/messages")).json()["items"] == []
+        listed = await stranger.get("/v1/messages", params={"campaign_id": str(campaign.id)})
+        assert (listed.status_code, listed.json()["code"]) == (404, "campaign_not_found")
         for method, path in (("GET", ""), ("POST", "/resend"), ("POST", "/resolve")):
             answer = await stranger.request(method, f"/v1/messages/{item['id']}{path}")
             assert (answer.status_code, answer.json()["code"]) == (404, "message_not_found")

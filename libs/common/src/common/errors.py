@@ -7,15 +7,16 @@ class BaridError(Exception):
     """Base of the errors with a stable code. The class docstring's first line is the default message.
 
     `code` is stable and machine-readable; `params` carry the values a front end needs to translate the
-    message; `mend` says how to put it right.
+    message; `mend` says how to put it right, `remedy` does when the raiser knows nothing better.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
+    remedy: ClassVar[str | None] = None
 
     def __init__(self, message: str | None = None, *, mend: str | None = None, **params: Any) -> None:
         self.message = message or (type(self).__doc__ or "").strip().split("\n")[0]
-        self.mend = mend
+        self.mend = mend or self.remedy
         self.params = params
         super().__init__(self.message)
 
@@ -25,6 +26,7 @@ class NotFound(BaridError):
 
     status = 404
     code = "not_found"
+    remedy = "Check the id in a list of this workspace; what is deleted or another workspace's is not there"
 
 
 class Conflict(BaridError):
@@ -32,6 +34,7 @@ class Conflict(BaridError):
 
     status = 409
     code = "conflict"
+    remedy = "Read it again: its present state says what may be done"
 
 
 class Invalid(BaridError):
@@ -39,6 +42,7 @@ class Invalid(BaridError):
 
     status = 422
     code = "invalid"
+    remedy = "Correct what `detail` and `errors` name, and send it again"
 
 
 class BadRequest(BaridError):
@@ -46,6 +50,7 @@ class BadRequest(BaridError):
 
     status = 400
     code = "bad_request"
+    remedy = "Correct what `detail` and `errors` name, and send it again"
 
 
 class Unauthorized(BaridError):
@@ -53,6 +58,7 @@ class Unauthorized(BaridError):
 
     status = 401
     code = "unauthorized"
+    remedy = "Send `Authorization: Bearer <token>` with a valid token of this workspace"
 
 
 class Forbidden(BaridError):
@@ -60,6 +66,7 @@ class Forbidden(BaridError):
 
     status = 403
     code = "forbidden"
+    remedy = "Ask an owner of the workspace for a role or token that may"
 
 
 class PreconditionFailed(BaridError):
@@ -67,6 +74,7 @@ class PreconditionFailed(BaridError):
 
     status = 412
     code = "stale"
+    remedy = "Read it again and repeat the change"
 
 
 class TooLarge(BaridError):
@@ -74,6 +82,7 @@ class TooLarge(BaridError):
 
     status = 413
     code = "too_large"
+    remedy = "Send less at once"
 
 
 class Unavailable(BaridError):
@@ -81,6 +90,7 @@ class Unavailable(BaridError):
 
     status = 503
     code = "unavailable"
+    remedy = "Send it again after the seconds in Retry-After"
 
 
 class Misconfigured(BaridError):

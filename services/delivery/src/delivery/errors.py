@@ -25,3 +25,9 @@ class AddressErased(Conflict):
     """The person is erased; there is no address to send to."""
 
     code = "address_erased"
+
+
+class CampaignNotFound(NotFound):
+    """There is no such campaign in this workspace, or it has not been started."""
+
+    code = "campaign_not_found"

@@ -17,12 +17,18 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from common.db.pool import TRANSIENT
-from common.errors import BadRequest, BaridError, Invalid, NotFound, Unauthorized, Unavailable
+from common.errors import BadRequest, BaridError, Invalid, NotFound, TooLarge, Unauthorized, Unavailable
 from common.telemetry import current_trace_id
 
 TYPES = "https://barid.dev/problems/"
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
+_MEND = {
+    404: "Look the address up in /v1/openapi.json",
+    405: "Use one of the methods in the header Allow; /v1/openapi.json lists them",
+    413: TooLarge.remedy,
+    415: "Send it with the Content-Type that /v1/openapi.json names",
+}
 
 _log = structlog.get_logger("barid.http")
 
@@ -124,7 +130,8 @@ def answer_crash(error: Exception) -> Response:
         _log.warning("database not available", error=type(error).__name__)
         return answer_error(Unavailable("The database is not available now; try again"))
     _log.exception("unhandled error", exc_info=error)
-    return answer(500, "internal", "Something broke here", "The error was logged under this trace id.")
+    detail = "The error was logged under this trace id."
+    return answer(500, "internal", "Something broke here", detail, mend="Tell an operator the trace id")
 
 
 def _answer_http(error: HTTPException) -> Response:
@@ -133,7 +140,8 @@ def _answer_http(error: HTTPException) -> Response:
     code = known.code if known else re.sub(r"[^a-z]+", "_", phrase.lower()).strip("_")
     code = {413: "too_large"}.get(error.status_code, code)
     detail = "There is nothing at this address" if error.status_code == 404 else str(error.detail)
-    return answer(error.status_code, code, phrase, detail, headers=error.headers)
+    mend = _MEND.get(error.status_code) or (known.remedy if known else None)
+    return answer(error.status_code, code, phrase, detail, mend=mend, headers=error.headers)
 
 
 def _answer_validation(error: RequestValidationError) -> Response:
@@ -152,7 +160,7 @@ def _answer_validation(error: RequestValidationError) -> Response:
 
 
 def _with(error: BaridError, errors: list[dict[str, Any]]) -> Response:
-    return answer(error.status, error.code, _title(type(error)), error.message, errors=errors)
+    return answer(error.status, error.code, _title(type(error)), error.message, mend=error.mend, errors=errors)
 
 
 def _where(location: Sequence[int | str]) -> str:

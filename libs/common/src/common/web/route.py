@@ -15,6 +15,7 @@ from common.errors import Forbidden
 from common.web.idempotency import key_of, once
 from common.web.identity import identify
 from common.web.roles import SCOPES
+from common.web.texts import require_storable
 from common.web.tokens import Principal
 
 PREFIX = "/v1"
@@ -90,7 +91,9 @@ async def _in_transaction(
 ) -> Response:
     key = key_of(request)
     # The body first: a slow client must not hold a transaction open.
-    await request.body()
+    body = await request.body()
+    if body and not request.headers.get("content-type", "").startswith("multipart/"):
+        require_storable(body)
     database: Database = request.app.state.db
     async with database.transaction(caller.workspace_id, readonly=request.method in {"GET", "HEAD"}) as tx:
         request.state.tx = tx

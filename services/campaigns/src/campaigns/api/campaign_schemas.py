@@ -7,11 +7,11 @@ from uuid import UUID
 import asyncpg
 from common.contracts.campaigns import UncertainPolicy
 from common.web.etags import merge_patch
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from campaigns.api.schemas import Out, Strict
 from campaigns.db.lives import from_row
-from campaigns.domain.drafts import Audience, Draft, Ids, Mail, Tracking, Variants, before_patch
+from campaigns.domain.drafts import Audience, Draft, Ids, Mail, Moment, Tracking, Variants, before_patch
 from campaigns.domain.lifecycle import Outcome, Status, balance
 from campaigns.domain.text import Name
 from campaigns.errors import InvalidDraft
@@ -49,7 +49,7 @@ class CampaignUpdate(Strict):
     content: dict[str, Any] | None = None
     tracking: TrackingUpdate | None = None
     uncertain_policy: UncertainPolicy | None = None
-    send_until: AwareDatetime | None = None
+    send_until: Moment | None = None
 
     def applied_to(self, draft: Draft) -> Draft:
         """The draft after the change. Raises InvalidDraft."""
@@ -68,7 +68,7 @@ class CampaignUpdate(Strict):
 class CampaignSchedule(Strict):
     """When to start; null takes the time away."""
 
-    at: AwareDatetime | None
+    at: Moment | None
 
 
 class CampaignTestRequest(Strict):

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
+from common.web.roles import SCOPES
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from campaigns.domain.text import LanguageTag, Name
+from campaigns.domain.text import LanguageTag, Name, one_line
 
 Role = Literal["owner", "manager", "editor", "approver", "contributor", "viewer"]
 Email = Annotated[str, StringConstraints(min_length=3, max_length=320)]
@@ -25,6 +26,14 @@ def _no_controls(value: str) -> str:
     return value.strip()
 
 
+def _known_scope(value: str) -> str:
+    if value not in SCOPES:
+        raise ValueError("no scope of this name: scopes are <resource>:read, <resource>:write and campaigns:send")
+    return value
+
+
+PersonName = Annotated[str, StringConstraints(max_length=200), AfterValidator(one_line)]
+Scope = Annotated[str, AfterValidator(_known_scope)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 PostalAddress = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_no_controls)]
 Weekday = Annotated[int, Field(ge=1, le=7, description="ISO: Monday is 1")]
@@ -50,7 +59,7 @@ class WorkspaceOwner(Strict):
     """Who owns a new workspace."""
 
     email: Email
-    name: str = ""
+    name: PersonName = ""
 
 
 class WorkspaceCreate(Strict):
@@ -102,14 +111,14 @@ class WorkspaceMemberCreate(Strict):
     """A new member."""
 
     email: Email
-    name: Annotated[str, StringConstraints(max_length=200)] = ""
+    name: PersonName = ""
     role: Role
 
 
 class WorkspaceMemberUpdate(Strict):
     """What to change (RFC 7396)."""
 
-    name: Annotated[str, StringConstraints(max_length=200)] = ""
+    name: PersonName = ""
     role: Role = "viewer"
 
 
@@ -130,7 +139,7 @@ class TokenCreate(Strict):
 
     name: Name
     member_id: UUID | None = None
-    scopes: Annotated[list[str], Field(min_length=1, max_length=100)] | None = None
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=100)] | None = None
     expires_in_s: Annotated[int, Field(ge=60, le=366 * 24 * 3600)] = 90 * 24 * 3600
 
 

@@ -1,5 +1,6 @@
 """A campaign before it starts: it may lack anything but a name, yet what it has is sound."""
 
+from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -20,6 +21,15 @@ def _unique(ids: list[UUID]) -> list[UUID]:
 
 
 Ids = Annotated[list[UUID], Field(max_length=MAX_SOURCES), AfterValidator(_unique)]
+
+
+def _storable(value: datetime) -> datetime:
+    if not 2000 <= value.year <= 2200:
+        raise ValueError("must lie between the years 2000 and 2200")
+    return value
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_storable)]
 
 
 class _Strict(BaseModel):
@@ -107,7 +117,7 @@ class Draft(_Strict):
     content: Mail | Variants | None = None
     tracking: Tracking = Tracking()
     uncertain_policy: UncertainPolicy = "hold"
-    send_until: AwareDatetime | None = None
+    send_until: Moment | None = None
 
     def variants(self) -> list[Variant]:
         """The content as variants, the default first."""

@@ -24,13 +24,14 @@ from contacts.api.schemas import (
     consents_out,
     contact_out,
 )
-from contacts.db import consents, contacts, suppressions
+from contacts.db import consents, contacts, lists, suppressions
 from contacts.errors import (
     ContactExists,
     ContactNotFound,
     ExternalIdTaken,
     InvalidAddress,
     InvalidField,
+    ListUnknown,
     TwoPeople,
     UnknownAttribute,
     UnknownPurpose,
@@ -63,7 +64,7 @@ Word = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 _BAD_VALUES = (InvalidAddress, InvalidField, UnknownAttribute, UnknownPurpose)
 
 
-@router.get("", dependencies=[allow("contacts:read")])
+@router.get("", dependencies=[allow("contacts:read")], responses=problems(ListUnknown))
 async def list_contacts(
     tx: Tx,
     caller: Caller,
@@ -77,6 +78,8 @@ async def list_contacts(
 ) -> Page[ContactOut]:
     """Contacts, the newest first unless sorted."""
     selection = GRAMMAR.select(filters, sort, paging)
+    if list_id is not None and await lists.unknown(tx, caller.workspace_id, [list_id]):
+        raise ListUnknown(list_id=str(list_id))
     where, args = [selection.where], list(selection.args)
     for fragment, value in (
         ("email_normalised = ${n}", _identity(email)),

@@ -8,7 +8,7 @@ from common.web.pages import Page, Paging, page
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from contacts.api.deps import ActingCaller, AddressReader
 from contacts.db import suppressions
@@ -16,6 +16,12 @@ from contacts.errors import InvalidAddress, InvalidField, SuppressionNotFound
 from contacts.use_cases import suppressions as use_cases
 
 router = service_router("/suppressions", "suppressions")
+
+
+def _storable(value: datetime) -> datetime:
+    if not 2000 <= value.year <= 2200:
+        raise ValueError("must lie between the years 2000 and 2200")
+    return value
 
 
 class SuppressionCreate(BaseModel):
@@ -26,7 +32,7 @@ class SuppressionCreate(BaseModel):
     email: Annotated[str, Field(max_length=1000)] | None = None
     domain: Annotated[str, Field(max_length=1000)] | None = None
     reason: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")] = "manual"
-    expires_at: AwareDatetime | None = None
+    expires_at: Annotated[AwareDatetime, AfterValidator(_storable)] | None = None
 
 
 class SuppressionOut(BaseModel):

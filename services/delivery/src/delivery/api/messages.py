@@ -1,5 +1,7 @@
 """/v1/messages: the ledger, row by row."""
 
+import asyncio
+import time
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -11,13 +13,15 @@ from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 
-from delivery.db import messages
+from delivery.db import mailings, messages
 from delivery.domain.ledger import Status
-from delivery.errors import AddressErased, CampaignCancelled, MessageNotFound, NotUncertain
+from delivery.errors import AddressErased, CampaignCancelled, CampaignNotFound, MessageNotFound, NotUncertain
 from delivery.use_cases.uncertain import resend_uncertain, resolve_uncertain
 
 router = service_router("/messages", "messages")
 _FIRST = UUID(int=0)
+WAIT_S = 3.0
+EVERY_S = 0.15
 
 
 class Smtp(BaseModel):
@@ -55,7 +59,7 @@ class Resolution(BaseModel):
     outcome: Literal["sent", "failed"] = "sent"
 
 
-@router.get("", dependencies=[allow("messages:read")])
+@router.get("", dependencies=[allow("messages:read")], responses=problems(CampaignNotFound))
 async def list_messages(
     tx: Tx,
     caller: Caller,
@@ -65,6 +69,8 @@ async def list_messages(
 ) -> Page[MessageOut]:
     """Messages, of one campaign and in one status if asked for."""
     after = paging.after(UUID)
+    if campaign_id is not None:
+        await _require_campaign(tx, caller.workspace_id, campaign_id)
     rows = await messages.page(
         tx, caller.workspace_id, after[0] if after else _FIRST, paging.limit + 1, campaign_id, status
     )
@@ -99,6 +105,15 @@ async def resolve_message(message_id: UUID, tx: Tx, caller: Caller, body: Resolu
     outcome = (body or Resolution()).outcome
     await resolve_uncertain(tx, caller.workspace_id, message_id, delivered=outcome == "sent")
     return await _get(tx, caller.workspace_id, message_id)
+
+
+async def _require_campaign(tx: Tx, workspace_id: UUID, campaign_id: UUID) -> None:
+    """Raises CampaignNotFound; waits a little first, as the campaign's first event may be on its way."""
+    deadline = time.monotonic() + WAIT_S
+    while not await mailings.known(tx, workspace_id, campaign_id):
+        if time.monotonic() >= deadline:
+            raise CampaignNotFound(campaign_id=str(campaign_id))
+        await asyncio.sleep(EVERY_S)
 
 
 async def _get(tx: Tx, workspace_id: UUID, message_id: UUID) -> MessageOut:

@@ -176,3 +176,11 @@ async def facts(tx: Connection, keys: Keys) -> dict[tuple[UUID, UUID], asyncpg.R
     """What events say of a message's mailing."""
     rows = await tx.fetch(_FACTS, *_columns(keys))
     return {(row["workspace_id"], row["id"]): row for row in rows}
+
+
+async def known(tx: Connection, workspace_id: UUID, mailing_id: UUID) -> bool:
+    """Whether anything is known of a campaign or request."""
+    found: bool = await tx.fetchval(
+        "select exists (select from mailings where workspace_id = $1 and id = $2)", workspace_id, mailing_id
+    )
+    return found
