@@ -108,3 +108,13 @@ async def test_a_cancelled_campaign_sends_nothing_again(
         (item,) = (await client.get("/v1/messages", params={"status": "uncertain"})).json()["items"]
         answer = await client.post(f"/v1/messages/{item['id']}/resend")
         assert (answer.status_code, answer.json()["code"]) == (409, "campaign_cancelled")
+
+
+async def test_an_address_is_listed_by_its_identity(delivery_db, workspace_id, service_env, keys, http_client):
+    campaign = Campaign(workspace_id)
+    campaign.recipients = [campaign.person("Ali@مثال.Com")]
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    service_env("delivery", delivery_db)
+    async with http_client(create_app(Settings()), keys.token(workspace_id)) as client:
+        (item,) = (await client.get("/v1/messages")).json()["items"]
+    assert item["email"] == "ali@xn--mgbh0fb.com"

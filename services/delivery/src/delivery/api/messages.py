@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import asyncpg
+from common.contracts.addresses import InvalidAddress, normalise_address
 from common.web.pages import Page, Paging, page
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
@@ -33,7 +34,7 @@ class Smtp(BaseModel):
 
 
 class MessageOut(BaseModel):
-    """One mail to one person. `reason`: why it failed, was suppressed or is uncertain."""
+    """One mail to one person. `reason`: why it failed, was suppressed or is uncertain. `email` is normalised."""
 
     id: UUID
     campaign_id: UUID | None
@@ -123,13 +124,23 @@ async def _get(tx: Tx, workspace_id: UUID, message_id: UUID) -> MessageOut:
     return _out(row)
 
 
+def _identity(email: str | None) -> str | None:
+    """The address as everybody compares it: as the SMTP server saw its domain, whatever the spelling in the file."""
+    if email is None:
+        return None
+    try:
+        return normalise_address(email)
+    except InvalidAddress:
+        return email
+
+
 def _out(row: asyncpg.Record) -> MessageOut:
     return MessageOut(
         id=row["id"],
         campaign_id=row["campaign_id"],
         contact_id=row["contact_id"],
         kind=row["kind"],
-        email=row["email"],
+        email=_identity(row["email"]),
         status=row["status"],
         reason=row["class"] or None,
         attempts=row["attempt"],
