@@ -28,8 +28,8 @@ from tests.fixtures.access import LINK_KEYS
 from tests.load.figures import Figure
 from tests.load.server import database
 
-REQUESTS = 20_000
-CONNECTIONS = 50
+REQUESTS = 40_000
+CONNECTIONS = 200
 KEYS = TokenKeys({"k1": base64.b64decode(LINK_KEYS.partition(":")[2])})
 
 
