@@ -174,7 +174,7 @@ def app(service: str) -> Any:
     """The service's application, with settings of no real place. None if the service has none yet."""
     private, public = new_signing_key()
     prefix = service.upper()
-    for name, value in {
+    given = {
         f"{prefix}_DATABASE_URL": "postgresql://docs@127.0.0.1:1/docs",
         f"{prefix}_API_DATABASE_URL": "postgresql://docs@127.0.0.1:1/docs",
         f"{prefix}_WORKER_DATABASE_URL": "postgresql://docs@127.0.0.1:1/docs",
@@ -183,8 +183,7 @@ def app(service: str) -> Any:
         "BARID_SIGNING_KEY": private,
         "BARID_LINK_KEYS": f"docs:{_KEY}",
         "BARID_PEPPER": _KEY,
-    }.items():
-        os.environ.setdefault(name, value)
+    }
     try:
         main = importlib.import_module(f"{service}.main")
         settings = importlib.import_module(f"{service}.settings")
@@ -192,7 +191,13 @@ def app(service: str) -> Any:
         if error.name in {service, f"{service}.main"}:
             return None
         raise
-    return main.create_app(load(settings.Settings))
+    before = dict(os.environ)
+    os.environ.update(given)
+    try:
+        return main.create_app(load(settings.Settings))
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def generate(missing: list[str]) -> dict[Path, str]:

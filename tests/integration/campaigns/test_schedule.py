@@ -118,10 +118,11 @@ async def test_schedule_can_be_moved_taken_away_and_cancelled(
     assert await outbox_events(campaigns_db.worker, "campaign.state") == []
 
 
-@pytest.mark.parametrize("at", ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])
+@pytest.mark.parametrize("at", ["2020-01-01T00:00:00Z", "2150-01-01T00:00:00Z"])
 async def test_schedule_for_an_impossible_time_then_422(client: httpx.AsyncClient, scheduled: str, at: str) -> None:
     problem(await client.post(f"{scheduled}/schedule", json={"at": at}), 422, "invalid_schedule")
     problem(await client.post(f"{scheduled}/schedule", json={"at": "2030-01-01T00:00:00"}), 422, "invalid")
+    problem(await client.post(f"{scheduled}/schedule", json={"at": "2999-01-01T00:00:00Z"}), 422, "invalid")
     problem(await client.post(f"{scheduled}/schedule", json={}), 422, "invalid")
     assert (await client.get(scheduled)).json()["status"] == "scheduled"
 

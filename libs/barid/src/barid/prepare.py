@@ -61,8 +61,11 @@ def migrate(settings: StackSettings, told: Callable[[str], None]) -> None:
         asyncio.run(provision.provision(admin, keys.load(settings.area).database))
     for database, (owner, *_) in provision.ROLES.items():
         told(database)
+        variable = provision.VARIABLES[owner]
         try:
-            upgrade(database, where[provision.VARIABLES[owner]])
+            upgrade(database, where[variable])
+        except (OSError, TimeoutError) as error:
+            raise Misconfigured(f"{variable}: the database server cannot be reached: {error}") from error
         except DBAPIError as error:
             print_exc()
             raise Misconfigured(f"the migration of {database} failed: {brief(error.orig or error)}") from error
