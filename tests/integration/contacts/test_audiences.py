@@ -1,5 +1,6 @@
 """Freezing an audience: everybody asked for is eligible or has one reason, published once, whatever is killed."""
 
+import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -432,3 +433,22 @@ async def test_a_job_given_up_rejects_the_audience(contacts_db, workspace_id):
     events = await outbox_events(db)
     assert isinstance(events[0].data, audiences.AudienceRejectedV1)
     assert UUID(events[0].key) == campaign_id
+
+
+async def test_a_long_freezing_keeps_no_event_waiting(contacts_db, workspace_id):
+    db, campaign_id = contacts_db.worker, new_id()
+    people = [Someone(f"p{n}@example.com") for n in range(3)]
+    await store(db, workspace_id, people)
+    a_list = await make_list(db, workspace_id, [one.id for one in people])
+    await deliver(db, MAIN, [started(workspace_id, campaign_id, lists=[a_list])])
+    async with db.transaction() as tx:
+        await tx.execute("lock table audience_members in share mode")
+        freezing = asyncio.create_task(attempt(db))
+        await asyncio.sleep(0.5)
+        assert not freezing.done()
+        async with asyncio.timeout(5):
+            await deliver(db, MAIN, [stated(workspace_id, campaign_id, "paused", 2)])
+    assert await asyncio.wait_for(freezing, 10)
+    async with db.connection() as connection:
+        row = await connection.fetchrow("select status, state, eligible from campaigns")
+    assert tuple(row) == ("closed", "paused", 3)

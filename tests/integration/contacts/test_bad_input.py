@@ -152,6 +152,12 @@ async def test_ids_of_another_workspace(client, contacts_db, http_client, keys):
     )
 
 
+async def test_options_with_text_that_no_database_keeps(client, contacts_db):
+    told = upload(csv_of("a@x.example,,,,,"), consent={**service.CONSENT, "source": "expo\0"})
+    problem = await refused(client, contacts_db, (422, "invalid"), "POST", "/v1/imports", **told)
+    assert problem["errors"][0]["where"] == "/options/consent/source"
+
+
 async def test_text_that_no_database_keeps(client, contacts_db):
     for raw, where in (
         (b'{"email":"a@x.example","first_name":"a\\u0000b"}', "/first_name"),

@@ -23,8 +23,11 @@ class UnstorableText(Invalid):
         self.errors = errors
 
 
-def require_storable(body: bytes) -> None:
-    """Raises UnstorableText for a JSON body that has such text. What is no JSON is somebody else's to refuse."""
+def require_storable(body: bytes, *, at: str = "") -> None:
+    """Raises UnstorableText for JSON that has such text. What is no JSON is somebody else's to refuse.
+
+    `at`: the pointer to this JSON, when it is a part of the body.
+    """
     if _SUSPECT.search(body) is None:
         return
     try:
@@ -33,15 +36,15 @@ def require_storable(body: bytes) -> None:
         return
     errors = [
         {"where": where, "code": "unstorable_text", "detail": f"has U+{ord(bad):04X}, which cannot be stored"}
-        for where, bad in _unstorable(value)
+        for where, bad in _unstorable(value, at)
     ]
     if errors:
         raise UnstorableText(errors[:_MOST])
 
 
-def _unstorable(value: Any) -> Iterator[tuple[str, str]]:
+def _unstorable(value: Any, at: str) -> Iterator[tuple[str, str]]:
     # Not recursive: a body may nest deeper than calls may.
-    rest = [("", value)]
+    rest = [(at, value)]
     while rest:
         where, one = rest.pop()
         if isinstance(one, str) and (found := _UNSTORABLE.search(one)):

@@ -14,6 +14,7 @@ from common.web.pages import Page, Paging, page
 from common.web.problems import problems
 from common.web.route import Caller, Db, Tx, allow, event_stream, own_transaction, service_router
 from common.web.sse import ServerEvent, issue_ticket, stream
+from common.web.texts import require_storable
 from fastapi import Form, Request, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, ValidationError
@@ -223,6 +224,7 @@ async def _found(tx: Tx, workspace_id: UUID, import_id: UUID) -> asyncpg.Record:
 
 
 def _options(text: str) -> ImportOptions:
+    require_storable(text.encode(), at="/options")
     try:
         return ImportOptions.model_validate_json(text)
     except ValidationError as error:

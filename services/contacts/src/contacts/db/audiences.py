@@ -130,10 +130,16 @@ async def find(tx: Connection, workspace_id: UUID, campaign_id: UUID) -> asyncpg
 
 
 async def locked(tx: Connection, workspace_id: UUID, campaign_id: UUID) -> asyncpg.Record | None:
-    """What is known of a campaign, locked."""
-    return await tx.fetchrow(
-        "select * from campaigns where workspace_id = $1 and campaign_id = $2 for update", workspace_id, campaign_id
+    """What is known of a campaign, for whoever decides about its audience: one at a time.
+
+    Not a lock of the row: freezing takes long, and the consumer that keeps campaigns' states must not wait for it.
+    """
+    await tx.execute(
+        "select pg_advisory_xact_lock(hashtextextended('audience ' || $1::uuid || $2::uuid, 0))",
+        workspace_id,
+        campaign_id,
     )
+    return await find(tx, workspace_id, campaign_id)
 
 
 async def freeze(
