@@ -53,6 +53,20 @@ async def test_marks_whose_commit_was_not_answered_are_found_again(delivery_db, 
         assert await connection.fetchval("select count(*) from intents") == 0
 
 
+async def test_a_mailer_that_stops_in_doubt_gives_everything_back(delivery_db, workspace_id, smtp_server):
+    campaign = Campaign(workspace_id, n=5)
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    mailer, stop = make_mailer(delivery_db, smtp_server.port), asyncio.Event()
+    mailer._db = LosesAnswers(delivery_db.worker.pool, times=1)
+    task = asyncio.create_task(mailer.run(stop))
+    await until(delivery_db, campaign.id, attempting=5)
+    stop.set()
+    await asyncio.wait_for(task, 30)
+    await reap_mailers(delivery_db.worker)
+    assert [row["status"] for row in await rows(delivery_db, campaign.id)] == ["pending"] * 5
+    assert smtp_server.recipients == []
+
+
 async def _marked(db, workspace_id, campaign):
     """A mailer has marked everything, and is not heard of again; its lease has ended."""
     mailer_id = new_id()

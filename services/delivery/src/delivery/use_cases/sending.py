@@ -1,6 +1,7 @@
 """The mailer's work: mark, send, record, over and over, with at most W messages under its intents."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Coroutine
@@ -92,6 +93,9 @@ class Mailer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._in_doubt:
+            with contextlib.suppress(*TRANSIENT):
+                await self._settle_doubt()
         await self.lease.leave()
         for task in (feeder, *workers):
             if not task.cancelled() and task.exception() is not None:
@@ -126,10 +130,7 @@ class Mailer:
             return 0
         epoch = self.lease.epoch
         if self._in_doubt:
-            known = [item.id for item in self.window.items.values()]
-            async with self._db.transaction() as tx:
-                await marks.give_back_unknown(tx, self.lease.mailer_id, epoch, known)
-            self._in_doubt = False
+            await self._settle_doubt()
         async with self._db.transaction() as tx:
             rows = await marks.take(tx, self.lease.mailer_id, epoch, limit, quotas)
             await events.statuses(tx, [row for row in rows if row["status"] == "suppressed"])
@@ -149,6 +150,13 @@ class Mailer:
                     )
                 )
         return len(rows)
+
+    async def _settle_doubt(self) -> None:
+        """Give back what a commit without an answer may have marked: nothing of it was begun."""
+        known = [item.id for item in self.window.items.values()]
+        async with self._db.transaction() as tx:
+            await marks.give_back_unknown(tx, self.lease.mailer_id, self.lease.epoch, known)
+        self._in_doubt = False
 
     async def _record(self) -> None:
         """Write outcomes as they come. While the database is away they wait here, and the window with them."""
