@@ -10,7 +10,7 @@ depends_on = None
 
 FOLD = """
 -- What search compares: case, diacritics, tatweel, joiners, letter forms and digits do not count.
-create function fold(value text) returns text language sql immutable parallel safe strict as $$
+create function fold(value text) returns text language sql immutable parallel safe as $$
   select case when octet_length(value) = length(value) then lower(value) else translate(lower(value),
     'يىئكةۀأإآٱؤ' || '٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹' || 'ًٌٍَُِّْٰـ' || U&'\\0653\\0654\\0655\\200C\\200D\\200E\\200F\\061C',
     'یییکههااااو' || '01234567890123456789') end

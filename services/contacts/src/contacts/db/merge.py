@@ -1,5 +1,8 @@
 """The statements that merge staged rows into contacts, set-based, one range of rows per transaction.
 
+A staged row's own id is the id of the contact it makes, of its line in the ledger and of the event of its contact:
+drawing random ids costs more than the rows they are for, and one row does each once.
+
 Composed once per import, because each file has its own columns: positions are ours, names are parameters.
 The planner knows nothing of a stage filled a moment ago, nor of a workspace's first contacts, and would compare
 every row with every other. So each look-up is a subquery with a limit, which it cannot turn into a join: one index
@@ -46,11 +49,18 @@ update import_stage s set code = 'external_id_taken', message = 'another contact
 """
 
 _SOURCE = """
-src as materialized (
+src as (
   select s.row, s.contact_id, s.email, s.email_normalised, s.address_hash, s.domain_hash,
          {first_name} as first_name, {last_name} as last_name, {language} as language, {timezone} as timezone,
          {country} as country, {external_id} as external_id, {attributes} as attributes
     from import_stage s
+   where s.import_id = $1 and s.row > $2 and s.row <= $3 and s.code is null)
+"""
+
+# Enough to find who is there already.
+_ADDRESSES = """
+src as (
+  select s.contact_id, s.email_normalised from import_stage s
    where s.import_id = $1 and s.row > $2 and s.row <= $3 and s.code is null)
 """
 
@@ -95,24 +105,25 @@ current as (
 ledger as (
   insert into consent_records (workspace_id, id, contact_id, purpose_id, status, source, evidence, wording_version,
                                actor, import_id)
-  select $4, gen_random_uuid(), id, $7::uuid, $6, $11::text, $12::text, $13::integer, $14::text, $1
+  select $4, id, id, $7::uuid, $6, $11::text, $12::text, $13::integer, $14::text, $1
     from new where consented),
 membership as (
   insert into list_members (workspace_id, list_id, contact_id)
   select $4, list, id from new cross join unnest($10::uuid[]) list on conflict do nothing),
 created as (
   {outbox}
-  select 2, 'lead.created', 'lead.created.v1', n.id::text, gen_random_uuid(), $4, {lead} from new n),
+  select 2, 'lead.created', 'lead.created.v1', n.id::text, n.id, $4, {lead} from new n),
 blocked as (
   {outbox}
   select 2, 'consent.changed', 'consent.changed.v1', n.id::text, gen_random_uuid(), $4,
          json_build_object('revision', 1, 'contact_id', n.id, 'purpose_id', $7::uuid, 'status', $6::text)::text
     from new n where consented and $6 <> 'subscribed')
-select count(*) from new
+select (select count(*) from new) as created, count(*) as staged, count(*) filter (where code is null) as good
+  from import_stage where import_id = $1 and row > $2 and row <= $3
 """
 
-_LOCK = """
-with {source}
+_LOCK = f"""
+with {_ADDRESSES}
 select count(*) from (
   select id from contacts
    where workspace_id = $4 and id = any (array(
@@ -126,7 +137,7 @@ select count(*) from (
 _UPDATE = """
 with {source},
 old as materialized (
-  select c.*, k.status as consent_now, coalesce(k.revision, 0) as consent_revision, {suppressed} as suppressed,
+  select c.*, src.contact_id as row_id, k.status as consent_now, coalesce(k.revision, 0) as consent_revision, {suppressed} as suppressed,
          coalesce(src.first_name, c.first_name) as first_name_to, coalesce(src.last_name, c.last_name) as last_name_to,
          coalesce(src.language, c.language) as language_to, coalesce(src.timezone, c.timezone) as timezone_to,
          coalesce(src.country, c.country) as country_to, coalesce(src.external_id, c.external_id) as external_id_to,
@@ -167,15 +178,15 @@ current as (
 ledger as (
   insert into consent_records (workspace_id, id, contact_id, purpose_id, status, source, evidence, wording_version,
                                actor, import_id)
-  select $4, gen_random_uuid(), id, $7::uuid, consent_to, $11::text, $12::text, $13::integer, $14::text, $1
+  select $4, row_id, id, $7::uuid, consent_to, $11::text, $12::text, $13::integer, $14::text, $1
     from changed where consent_to is not null),
 membership as (
   insert into list_members (workspace_id, list_id, contact_id)
   select $4, list, id from judged cross join unnest($10::uuid[]) list on conflict do nothing),
 told as (
   {outbox}
-  select 2, 'lead.updated', 'lead.updated.v1', n.id::text, gen_random_uuid(), $4, {lead}
-    from (select h.id, h.email, h.first_name_to as first_name, h.last_name_to as last_name,
+  select 2, 'lead.updated', 'lead.updated.v1', n.id::text, n.row_id, $4, {lead}
+    from (select h.id, h.row_id, h.email, h.first_name_to as first_name, h.last_name_to as last_name,
                  h.language_to as language, h.timezone_to as timezone, h.country_to as country,
                  h.external_id_to as external_id, h.attributes_to as attributes, h.tags_to as tags,
                  h.tracking_to as tracking, h.created_at, h.revision, h.consent_to, h.consent_now from changed h) n),
@@ -197,8 +208,8 @@ _CONSENTS_AFTER = """
          union all select $7::uuid, n.consent_to where n.consent_to is not null) p)
 """
 
-_SKIP = """
-with {source}
+_SKIP = f"""
+with {_ADDRESSES}
 select count(*) from src cross join lateral (
   select id from contacts where workspace_id = $4 and email_normalised = src.email_normalised limit 1) c
  where c.id <> src.contact_id
@@ -252,11 +263,9 @@ class Merge:
         self._create = _CREATE.format(
             source=source, outbox=_OUTBOX, suppressed=_SUPPRESSED.format(of="n"), lead=lead_new
         )
-        self._lock = _LOCK.format(source=source)
         self._update = _UPDATE.format(
             source=source, outbox=_OUTBOX, suppressed=_SUPPRESSED.format(of="c"), lead=lead_old
         )
-        self._skip = _SKIP.format(source=source)
 
     async def fold(self, tx: Connection) -> None:
         """Mark all rows of one address but the last; then those of one external id. May be repeated."""
@@ -271,19 +280,23 @@ class Merge:
         if self._external_id is not None:
             await tx.execute(_TAKEN_EXTERNAL_IDS.format(external_id=self._external_id + 1), *span)
         arguments = (*span, self._names, *self._consent)
-        created = await tx.fetchval(self._create, *arguments)
-        updated = unchanged = skipped = 0
-        if update:
-            # Locked by a statement of its own: the next one must see what others committed meanwhile.
-            if await tx.fetchval(self._lock, *span, self._names):
-                row = await tx.fetchrow(self._update, *arguments)
-                assert row is not None  # noqa: S101
-                updated, unchanged = row["updated"], row["matched"] - row["updated"]
-        else:
-            skipped = await tx.fetchval(self._skip, *span, self._names)
-        row = await tx.fetchrow(_REJECT, *span)
-        assert row is not None  # noqa: S101
-        return Merged(created, updated, unchanged, skipped + row["skipped"], row["rejected"])
+        made = await tx.fetchrow(self._create, *arguments)
+        assert made is not None  # noqa: S101
+        updated = unchanged = skipped = rejected = 0
+        if made["created"] == made["good"]:
+            pass  # nobody was there before
+        elif not update:
+            skipped = await tx.fetchval(_SKIP, *span)
+        # Locked by a statement of its own: the next one must see what others committed meanwhile.
+        elif await tx.fetchval(_LOCK, *span):
+            row = await tx.fetchrow(self._update, *arguments)
+            assert row is not None  # noqa: S101
+            updated, unchanged = row["updated"], row["matched"] - row["updated"]
+        if made["created"] < made["staged"]:
+            row = await tx.fetchrow(_REJECT, *span)
+            assert row is not None  # noqa: S101
+            skipped, rejected = skipped + row["skipped"], row["rejected"]
+        return Merged(made["created"], updated, unchanged, skipped, rejected)
 
 
 def _expressions(plan: dict[str, Any]) -> dict[str, str]:
