@@ -216,3 +216,22 @@ async def test_a_foreign_import_is_not_there(client, contacts_db, http_client, k
         for path in ("", "/rejects", "/progress"):
             assert (await stranger.get(f"/v1/imports/{import_id}{path}")).status_code == 404
         assert (await stranger.post(f"/v1/imports/{import_id}/cancel")).status_code == 404
+
+
+@pytest.mark.parametrize("more", ["", "\x1e", "\x1f"])
+async def test_cells_come_through_the_stage_to_the_letter(client, contacts_db, more):
+    notes = ['a "quoted" \\ word', "\\N", "\\.", "{a,b}", "tab\there", "two\nlines", "two\r\nlines", "NULL", "a\\", "'",
+             "زهرا\u200cالف", "😀", '\\"', "\\\\t", "\x01\x7f", f"sep{more}arators"]  # fmt: skip
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["Email", "Note"], *([f"p{n}@x.example", note] for n, note in enumerate(notes))])
+    rejected = ["\\N \"no\" 'address'\t{x}", *notes]
+    csv.writer(text).writerows([note, note] for note in rejected)
+    done = await import_file(
+        client, contacts_db, text.getvalue().encode(), mapping={"Email": "email", "Note": "attributes.note"}
+    )
+    assert (done["rows"]["created"], done["rows"]["rejected"]) == (len(notes), len(rejected))
+    async with contacts_db.worker.connection() as connection:
+        kept = await connection.fetch("select attributes ->> 'note' as note from contacts order by email_normalised")
+        sent = await connection.fetch("select cells from import_rejects order by row")
+    assert sorted(row["note"] for row in kept) == sorted(notes)
+    assert [row["cells"] for row in sent] == [[note, note] for note in rejected]

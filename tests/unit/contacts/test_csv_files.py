@@ -4,7 +4,8 @@ from uuid import UUID
 import pytest
 from contacts.domain.addresses import Addresses
 from contacts.domain.csv_files import NotCsv, Undecodable, open_csv
-from contacts.domain.import_plan import RowReader, WrongMapping, make_plan
+from contacts.domain.import_plan import WrongMapping, make_plan
+from contacts.domain.import_rows import RowReader
 from contacts.domain.values import detect
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,15 +110,44 @@ def test_a_rejected_row_says_why_and_keeps_its_cells(row: str, code: str | None)
         if code == "invalid_country"
         else {"Email": "email", "Where": "attributes.city"},
     )
-    assert staged[7] == code
-    assert staged[1] == 2
+    assert staged.code == code
+    assert staged.row == 2
     if code == "invalid_country":
-        assert staged[9] == ["a@x.example", "Germany"]
+        assert staged.cells == ["a@x.example", "Germany"]
+
+
+def test_rows_keep_their_numbers_and_only_good_ones_teach_types() -> None:
+    text = "Email,n,Where\na@x.example,1,GB\n\nnobody,x,GB\nb@x.example,x,nowhere\n,2,GB\n c@x.example , 3 ,gb\n"
+    *rows, plan = _read(text, {"Email": "email", "n": "attributes.n", "Where": "country"})
+    assert [(one.row, one.code) for one in rows] == [
+        (2, None), (4, "invalid_email"), (5, "invalid_country"), (6, "missing_email"), (7, None),
+    ]  # fmt: skip
+    assert rows[2].address is None
+    assert rows[2].hash is not None
+    assert tuple(rows[-1].cells) == (" c@x.example ", "3", "GB")
+    assert rows[-1].address.email == "c@x.example"
+    assert plan.attributes[0].kind == "number"
+    assert plan.attributes[0].values == {"1", "3"}
+
+
+def test_the_first_thing_wrong_with_a_row_is_told() -> None:
+    long = "x" * 501
+    text = f"Email,F,Where,n\na@x.example,{long},nowhere,many\nb@x.example,f,nowhere,many\nc@x.example,f,GB,many\n"
+    mapping = {"Email": "email", "n": "attributes.n", "Where": "country", "F": "first_name"}
+    *rows, _ = _read(text, mapping, n="number")
+    assert [one.code for one in rows] == ["value_too_long", "invalid_country", "invalid_attribute"]
+
+
+def test_more_rows_than_are_read_at_once_are_numbered_on() -> None:
+    text = "Email\n" + "".join(f"p{n}@x.example\n" for n in range(5000))
+    *rows, _ = _read(text, {"Email": "email"})
+    assert [one.row for one in rows] == list(range(2, 5002))
+    assert len({one.id for one in rows}) == 5000
 
 
 def test_a_value_of_another_type_than_the_attribute_has_is_rejected() -> None:
     staged, _ = _read("Email,n\na@x.example,many\n", {"Email": "email", "n": "attributes.n"}, n="number")
-    assert (staged[7], "many" in staged[8]) == ("invalid_attribute", True)
+    assert (staged.code, "many" in staged.message) == ("invalid_attribute", True)
 
 
 @pytest.mark.parametrize(

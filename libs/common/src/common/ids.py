@@ -12,6 +12,12 @@ def new_id() -> UUID:
     return UUID(bytes=uuid_utils.uuid7().bytes)
 
 
+def new_id_text() -> str:
+    """The same as text, for who only writes it down: a fifth of the price."""
+    text: str = uuid_utils.uuid7().hex
+    return text
+
+
 def derived_id(namespace: UUID, *parts: object) -> UUID:
     """The UUIDv5 of the parts in a namespace: equal input, equal id."""
     return uuid5(namespace, "/".join(map(str, parts)))

@@ -57,13 +57,6 @@ src as (
    where s.import_id = $1 and s.row > $2 and s.row <= $3 and s.code is null)
 """
 
-# Enough to find who is there already.
-_ADDRESSES = """
-src as (
-  select s.contact_id, s.email_normalised from import_stage s
-   where s.import_id = $1 and s.row > $2 and s.row <= $3 and s.code is null)
-"""
-
 _SUPPRESSED = """
 (exists (select from suppressions x where x.workspace_id = $4 and x.scope = 'address' and x.hash = {of}.address_hash
             and x.active and (x.expires_at is null or x.expires_at > now()))
@@ -122,8 +115,11 @@ select (select count(*) from new) as created, count(*) as staged, count(*) filte
   from import_stage where import_id = $1 and row > $2 and row <= $3
 """
 
-_LOCK = f"""
-with {_ADDRESSES}
+# The addresses alone: making the rest of the row costs more than looking for them.
+_LOCK = """
+with src as (
+  select contact_id, email_normalised from import_stage
+   where import_id = $1 and row > $2 and row <= $3 and code is null)
 select count(*) from (
   select id from contacts
    where workspace_id = $4 and id = any (array(
@@ -137,7 +133,8 @@ select count(*) from (
 _UPDATE = """
 with {source},
 old as materialized (
-  select c.*, src.contact_id as row_id, k.status as consent_now, coalesce(k.revision, 0) as consent_revision, {suppressed} as suppressed,
+  select c.*, src.contact_id as row_id, k.status as consent_now, coalesce(k.revision, 0) as consent_revision,
+         {suppressed} as suppressed,
          coalesce(src.first_name, c.first_name) as first_name_to, coalesce(src.last_name, c.last_name) as last_name_to,
          coalesce(src.language, c.language) as language_to, coalesce(src.timezone, c.timezone) as timezone_to,
          coalesce(src.country, c.country) as country_to, coalesce(src.external_id, c.external_id) as external_id_to,
@@ -208,8 +205,10 @@ _CONSENTS_AFTER = """
          union all select $7::uuid, n.consent_to where n.consent_to is not null) p)
 """
 
-_SKIP = f"""
-with {_ADDRESSES}
+_SKIP = """
+with src as (
+  select contact_id, email_normalised from import_stage
+   where import_id = $1 and row > $2 and row <= $3 and code is null)
 select count(*) from src cross join lateral (
   select id from contacts where workspace_id = $4 and email_normalised = src.email_normalised limit 1) c
  where c.id <> src.contact_id

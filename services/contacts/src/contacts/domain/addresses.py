@@ -7,7 +7,7 @@ both against the library, and the identity and hashes against `common.contracts.
 import hmac
 import re
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from common.contracts import addresses as contract
@@ -28,8 +28,7 @@ class NotAnAddress(ValueError):
     """Mail cannot be sent to this text; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """A valid address: as typed (trimmed), its identity, and the keyed hashes that outlive it."""
 
     email: str
@@ -47,9 +46,11 @@ class Addresses:
 
     def read(self, text: str) -> Address:
         """Take an address as a person typed it. Raises NotAnAddress."""
-        if _BREAKS(text):
+        plain = text.isascii()
+        # Printable ASCII has none, and is what nearly all addresses are.
+        if not (plain and text.isprintable()) and _BREAKS(text):
             raise NotAnAddress("the address contains a line break or a control character")
-        clean = text.strip() if text.isascii() else unicodedata.normalize("NFC", text.translate(_DROP).strip())
+        clean = text.strip() if plain else unicodedata.normalize("NFC", text.translate(_DROP).strip())
         local, at, domain = clean.rpartition("@")
         if not at or not domain or not local or "@" in local:
             raise NotAnAddress("an address has one @ with text on both sides")

@@ -13,7 +13,8 @@ from contacts.db import attributes, imports, lists
 from contacts.domain.addresses import Addresses
 from contacts.domain.csv_files import CsvFile, NotCsv, Undecodable, open_csv
 from contacts.domain.import_options import ImportOptions
-from contacts.domain.import_plan import Plan, RowReader, StagedRow, WrongMapping, make_plan
+from contacts.domain.import_plan import Plan, WrongMapping, make_plan
+from contacts.domain.import_rows import RowReader
 from contacts.errors import (
     ImportNotFound,
     ImportNotRunning,
@@ -57,7 +58,7 @@ async def accept_upload(
     try:
         opened, plan = await asyncio.to_thread(_open, file, options, known)
         reader = RowReader(plan, import_id, Addresses(pepper, workspace_id))
-        await _stage(tx, opened, reader)
+        await _stage(tx, import_id, opened, reader)
     except NotCsv as error:
         kind = WrongEncoding if isinstance(error, Undecodable) else NotCsvProblem
         raise kind(str(error), mend=_CSV_MEND, row=error.row) from error
@@ -96,12 +97,12 @@ def _open(file: IO[bytes], options: ImportOptions, known: Any) -> tuple[CsvFile,
     return opened, make_plan(opened.columns, options.mapping, known, create_attributes=options.create_attributes)
 
 
-async def _stage(tx: Connection, opened: CsvFile, reader: RowReader) -> None:
+async def _stage(tx: Connection, import_id: UUID, opened: CsvFile, reader: RowReader) -> None:
     """Copy batch after batch; the next one is read in a thread while the server takes the last."""
     rows = reader.read(opened.rows)
 
-    def take() -> list[StagedRow]:
-        return list(islice(rows, _BATCH_ROWS))
+    def take() -> bytes:
+        return imports.as_copied(import_id, list(islice(rows, _BATCH_ROWS)))
 
     batch = await asyncio.to_thread(take)
     while batch:
