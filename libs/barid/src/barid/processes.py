@@ -3,12 +3,14 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import structlog
 from common.errors import Misconfigured
-from common.settings import load
+from common.health import health
+from common.settings import SharedSettings, load
 from common.web.server import serve
 
 from barid.gateway import Gateway
@@ -34,14 +36,12 @@ async def gateway(stop: asyncio.Event) -> None:
 
 async def everything(stop: asyncio.Event) -> None:
     """Workers, relays and jobs of the four services."""
-    await together(
-        stop, {f"{service} {part}": _run(service, part) for service in SERVICES for part in ("worker", "relay", "jobs")}
-    )
+    await _parts(stop, [(service, part) for service in SERVICES for part in ("worker", "relay", "jobs")])
 
 
 async def mailer(stop: asyncio.Event) -> None:
     """The mailer, and the tracker that answers the links of its mails."""
-    await together(stop, {f"delivery {part}": _run("delivery", part) for part in ("mailer", "tracker")})
+    await _parts(stop, [("delivery", "mailer"), ("delivery", "tracker")])
 
 
 async def sink(stop: asyncio.Event) -> None:
@@ -85,13 +85,14 @@ async def watch_parent(stop: asyncio.Event, parent: int) -> None:
         await asyncio.sleep(1)
 
 
-def _run(service: str, part: str) -> Run:
-    module = _module(service, part)
-
-    async def run(stop: asyncio.Event) -> None:
-        await module.run(_settings(service), stop)
-
-    return run
+async def _parts(stop: asyncio.Event, parts: list[tuple[str, str]]) -> None:
+    """Processes of the services as one, with one answer for the health of all."""
+    settings = {service: _settings(service) for service, _ in parts}
+    runs: dict[str, Run] = {
+        f"{service} {part}": partial(_module(service, part).run, settings[service]) for service, part in parts
+    }
+    async with health(load(SharedSettings), [(service, part, settings[service]) for service, part in parts]):
+        await together(stop, runs)
 
 
 def _settings(service: str) -> Any:

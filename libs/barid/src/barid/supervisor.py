@@ -76,6 +76,7 @@ class Supervisor:
             "workspace_id": token["workspace_id"],
             "smtp": places.smtp_url if places.mailbox else _without_password(places.smtp_url),
             "mailbox": places.mailbox,
+            "health": {name: f"http://127.0.0.1:{_free_port()}" for name in ("all", "mailer")},
             "supervisor": int((self.area / "run" / "supervisor.pid").read_text()),
         }
         self.tell({"step": "starting the services"})
@@ -141,14 +142,19 @@ class Supervisor:
         return made
 
     async def _python(self, name: str, env: dict[str, str]) -> None:
-        options = {"env": {**env, "BARID_INSTANCE": env.get("BARID_INSTANCE") or name, **self._ports()}}
+        options = {"env": {**env, "BARID_INSTANCE": env.get("BARID_INSTANCE") or name, **self._ports(name)}}
         await self._child(name, _barid("run", name), options).start()
 
-    def _ports(self) -> dict[str, str]:
-        if not self.info.get("mailbox"):
-            return {}
-        smtp, mailbox = urlsplit(self.info["smtp"]).port, urlsplit(self.info["mailbox"]).port
-        return {"BARID_SINK_PORT": str(smtp), "BARID_MAILBOX_PORT": str(mailbox)}
+    def _ports(self, name: str) -> dict[str, str]:
+        """Ports of the stack's own choosing: whatever the caller's environment names, two would ask for it."""
+        ports: dict[str, str] = {}
+        if name in self.info["health"]:
+            ports |= {"BARID_HEALTH_HOST": "127.0.0.1"}
+            ports |= {"BARID_HEALTH_PORT": str(urlsplit(self.info["health"][name]).port)}
+        if self.info["mailbox"]:
+            ports |= {"BARID_SINK_PORT": str(urlsplit(self.info["smtp"]).port)}
+            ports |= {"BARID_MAILBOX_PORT": str(urlsplit(self.info["mailbox"]).port)}
+        return ports
 
     def _child(self, name: str, command: list[str], options: dict[str, Any], stop_signal: str = "SIGTERM") -> Child:
         import signal
@@ -165,9 +171,10 @@ class Supervisor:
             state.write(self.area, self.info)
 
     async def _ready(self, places: Places, env: dict[str, str]) -> None:
-        """Wait for the gateway, the tracker, the sink and every consumer. A process that gives up ends the start."""
+        """Wait until all answer and every consumer runs. A process that gives up ends the start."""
         host = "127.0.0.1" if self.settings.host in ("0.0.0.0", "::") else self.settings.host  # noqa: S104
         wanted = [f"http://{host}:{self.settings.port}/readyz", f"http://127.0.0.1:{places.tracker_port}/readyz"]
+        wanted += [f"{url}/readyz" for url in self.info["health"].values()]
         wanted += [places.mailbox] if places.mailbox else []
         deadline = time.monotonic() + READY_WITHIN_S
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:

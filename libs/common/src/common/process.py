@@ -15,6 +15,7 @@ import uvloop
 
 from common.errors import BaridError, Misconfigured
 from common.exits import FAILED, MISCONFIGURED, brief, fail
+from common.health import health
 from common.logging import set_up_logging
 from common.settings import ServiceSettings, load
 from common.telemetry import set_up_tracing
@@ -58,7 +59,12 @@ def dispatch(
         loaded = load(settings)
         set_up_logging(service, name, loaded.log_level)
         set_up_tracing(service, loaded.otlp_endpoint)
-        run_process(lambda stop: run(loaded, stop, **options))
+
+        async def main(stop: asyncio.Event) -> None:
+            async with health(loaded, [(service, name, loaded)]):
+                await run(loaded, stop, **options)
+
+        run_process(main)
     except Misconfigured as error:
         fail(f"{service} {name}: {error.message}", MISCONFIGURED)
     except (*_UNREACHABLE, _UNKNOWN_DATABASE) as error:

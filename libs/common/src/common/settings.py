@@ -42,6 +42,14 @@ class SharedSettings(BaseSettings):
     cors_origins: Annotated[str, Field(validation_alias="BARID_CORS_ORIGINS")] = ""
     log_level: str = Field("INFO", validation_alias="BARID_LOG_LEVEL")
     otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    health_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        validation_alias="BARID_HEALTH_PORT",
+        description="/healthz, /readyz and /metrics of workers, relays, jobs and mailers; no listener without it",
+    )
+    health_host: str = Field("127.0.0.1", validation_alias="BARID_HEALTH_HOST", description="where that port is")
     instance: str = Field("", validation_alias="BARID_INSTANCE", description="stable name of this process")
 
     @field_validator("public_url")

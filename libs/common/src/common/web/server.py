@@ -23,7 +23,11 @@ async def serve(app: ASGIApp, host: str, port: int, stop: asyncio.Event, *, sett
     An application's lifespan runs here, so that its errors come out as they are.
     """
     service = getattr(app.state, "service", "") if isinstance(app, Starlette) else ""
-    listener = listen(host, port, setting or f"{service.upper()}_PORT".lstrip("_"))
+    await serve_on(app, listen(host, port, setting or f"{service.upper()}_PORT".lstrip("_")), stop)
+
+
+async def serve_on(app: ASGIApp, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Serve on a bound socket until `stop`, and close it."""
     try:
         async with contextlib.AsyncExitStack() as stack:
             if isinstance(app, Starlette):
