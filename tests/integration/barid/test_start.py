@@ -127,7 +127,8 @@ def test_settings_lists_every_variable_once(area: Path) -> None:
     names = [line.split()[0] for line in answer.stdout.splitlines() if line.strip() and line.split()[0].isupper()]
     assert len(names) == len(set(names))
     for name in ("BARID_PORT", "BARID_PUBLIC_URL", "BARID_BUS", "BARID_KAFKA_BOOTSTRAP", "DATABASE_URL",
-                 "BARID_SMTP_URL", "BARID_DATA_DIR", "BARID_SEND_WINDOW", "BARID_HEALTH_PORT", "CONTACTS_API_DATABASE_URL"):  # fmt: skip
+                 "BARID_SMTP_URL", "BARID_DATA_DIR", "BARID_SEND_WINDOW",
+                 "BARID_HEALTH_PORT", "CONTACTS_API_DATABASE_URL"):  # fmt: skip
         assert name in names
 
 
