@@ -6,7 +6,9 @@ drawing random ids costs more than the rows they are for, and one row does each 
 Composed once per import, because each file has its own columns: positions are ours, names are parameters.
 The planner knows nothing of a stage filled a moment ago, nor of a workspace's first contacts, and would compare
 every row with every other. So each look-up is a subquery with a limit, which it cannot turn into a join: one index
-probe a row. Rows found that way are written by their place (ctid), under a lock taken before.
+probe a row; and it asks for a range of one, in order, because only the right index has that order: by the sizes alone
+any index that begins with the workspace looks as good while the table is small, and is read whole for every row.
+Rows found that way are written by their place (ctid), under a lock taken before.
 """
 
 from dataclasses import dataclass
@@ -45,7 +47,8 @@ _TAKEN_EXTERNAL_IDS = """
 update import_stage s set code = 'external_id_taken', message = 'another contact has this external id'
  where s.import_id = $1 and s.row > $2 and s.row <= $3 and s.code is null and s.cells[{external_id}] <> ''
    and (select c.email_normalised from contacts c
-         where c.workspace_id = $4 and c.external_id = s.cells[{external_id}] limit 1) <> s.email_normalised
+         where c.workspace_id = $4 and c.external_id between s.cells[{external_id}] and s.cells[{external_id}]
+         order by c.external_id limit 1) <> s.email_normalised
 """
 
 _SOURCE = """
@@ -84,7 +87,8 @@ added as (
          language, timezone, country, external_id, attributes, $9::text[], coalesce($8::text, 'none')
     from src
    where (select c.id from contacts c
-           where c.workspace_id = $4 and c.email_normalised = src.email_normalised limit 1) is null
+           where c.workspace_id = $4 and c.email_normalised between src.email_normalised and src.email_normalised
+           order by c.email_normalised limit 1) is null
      and (select t.contact_id from tombstones t
            where t.workspace_id = $4 and t.address_hash = src.address_hash limit 1) is null
    order by email_normalised
@@ -125,7 +129,8 @@ select count(*) from (
    where workspace_id = $4 and id = any (array(
          select c.id from src cross join lateral (
            select id from contacts
-            where workspace_id = $4 and email_normalised = src.email_normalised limit 1) c
+            where workspace_id = $4 and email_normalised between src.email_normalised and src.email_normalised
+           order by email_normalised limit 1) c
           where c.id <> src.contact_id))
    order by id for update) locked
 """
@@ -144,7 +149,8 @@ old as materialized (
          case when $8::text = 'none' then 'none' else c.tracking end as tracking_to
     from src cross join lateral (
            select contacts.ctid as place, * from contacts
-            where workspace_id = $4 and email_normalised = src.email_normalised limit 1) c
+            where workspace_id = $4 and email_normalised between src.email_normalised and src.email_normalised
+           order by email_normalised limit 1) c
     left join lateral (
            select status, revision from consents
             where workspace_id = $4 and contact_id = c.id and purpose_id = $7::uuid limit 1) k on true
@@ -210,7 +216,9 @@ with src as (
   select contact_id, email_normalised from import_stage
    where import_id = $1 and row > $2 and row <= $3 and code is null)
 select count(*) from src cross join lateral (
-  select id from contacts where workspace_id = $4 and email_normalised = src.email_normalised limit 1) c
+  select id from contacts
+   where workspace_id = $4 and email_normalised between src.email_normalised and src.email_normalised
+   order by email_normalised limit 1) c
  where c.id <> src.contact_id
 """
 
@@ -224,7 +232,8 @@ with rejected as (
    where s.import_id = $1 and s.row > $2 and s.row <= $3
      and (s.code <> 'duplicate_in_file' or s.code is null and (
             select c.id from contacts c
-             where c.workspace_id = $4 and c.email_normalised = s.email_normalised limit 1) is null)
+             where c.workspace_id = $4 and c.email_normalised between s.email_normalised and s.email_normalised
+           order by c.email_normalised limit 1) is null)
   returning 1)
 select (select count(*) from rejected) as rejected,
        (select count(*) from import_stage s where s.import_id = $1 and s.row > $2 and s.row <= $3
@@ -265,6 +274,10 @@ class Merge:
         self._update = _UPDATE.format(
             source=source, outbox=_OUTBOX, suppressed=_SUPPRESSED.format(of="c"), lead=lead_old
         )
+
+    def statements(self) -> dict[str, str]:
+        """Those that look for people, by what they do."""
+        return {"create": self._create, "lock": _LOCK, "update": self._update, "skip": _SKIP, "reject": _REJECT}
 
     async def fold(self, tx: Connection) -> None:
         """Mark all rows of one address but the last; then those of one external id. May be repeated."""
