@@ -120,7 +120,8 @@ class TestCompleteness:
             await service.write(events[:150])
             await asyncio.sleep(0.15)
             killed = await service.value(
-                "select count(pg_terminate_backend(l.pid)) from pg_locks l where locktype = 'advisory' and objid = $1",
+                "select count(pg_terminate_backend(l.pid)) from pg_locks l join pg_database d on d.oid = l.database"
+                " where locktype = 'advisory' and objid = $1 and d.datname = current_database()",
                 7_262_002,
             )
             assert killed == 1

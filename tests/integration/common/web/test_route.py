@@ -112,6 +112,7 @@ async def test_a_slow_body_holds_no_transaction(app, contacts_db, token, http_cl
         async with contacts_db.worker.connection() as connection:
             idle = await connection.fetchval(
                 "select count(*) from pg_stat_activity where application_name = 'contacts-api' and state ~ 'idle in'"
+                " and datname = current_database()"
             )
         go.set()
         response = await sending

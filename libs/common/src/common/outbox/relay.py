@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import structlog
 
 from common import event_metrics as metrics
@@ -104,7 +105,9 @@ class Relay:
             finally:
                 if not clean:
                     # The lock lives as long as the session, and the pool must not hand it to others.
-                    connection.terminate()
+                    # One that was cut off has left the pool already.
+                    with contextlib.suppress(asyncpg.InterfaceError):
+                        connection.terminate()
 
     async def _relay(self, connection: Connection, stop: asyncio.Event) -> None:
         frontiers = {lane: Frontier() for lane in LANES}
