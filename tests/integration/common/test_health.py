@@ -206,7 +206,10 @@ async def test_without_the_setting_nothing_listens(contacts_db, service_env):
         sys.executable, "-m", "contacts", "jobs", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        connected = "select count(*) from pg_stat_activity where application_name = 'contacts-jobs' and datname = current_database()"
+        connected = (
+            "select count(*) from pg_stat_activity"
+            " where application_name = 'contacts-jobs' and datname = current_database()"
+        )
         async with contacts_db.worker.connection() as connection:
             for _ in range(300):
                 if await connection.fetchval(connected):
