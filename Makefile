@@ -8,7 +8,7 @@ PACKAGES := libs/common libs/content services/contacts services/campaigns servic
 WORKERS ?= 3
 T ?= tests
 
-.PHONY: help install lock demo up down test test-all check format bench docs clean
+.PHONY: help install lock demo up down kafka test test-all check format bench docs clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ up: install ## start Barid on this machine and leave it running
 
 down: ## stop what `make up` started
 	@test ! -x $(BIN)/barid || $(BIN)/barid down
+
+kafka: install ## start a real Kafka broker and print its address (KAFKA_PORT=9092)
+	@$(BIN)/python -m tools.kafka
 
 test: install ## the tests (T=path for a part, WORKERS=n)
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(T)

@@ -1,18 +1,15 @@
 """The transports under test, and a service whose handlers write down what they saw."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
 from common.bus.port import Producer, Reader
-from common.bus.postgres import PostgresBus
 from common.consumer.decode import topics
 from common.consumer.limit import DeadLetterLimit
 from common.consumer.runner import Runner
@@ -25,43 +22,16 @@ from common.ids import new_id
 from common.outbox.relay import Relay
 from common.outbox.writer import Outgoing, record
 
-LEASE_S = 1.2
+from tests.conformance.transports import Transport, on_kafka, on_postgres
 
 
-class Transport(Protocol):
-    """What the tests ask of a transport. `die` ends a reader as a killed process would: it says nothing."""
-
-    def producer(self) -> Producer: ...
-    def reader(self, group: str, topics: Sequence[str]) -> Reader: ...
-    async def die(self, reader: Reader) -> None: ...
-    def share(self, reader: Reader) -> frozenset[str]: ...
-
-
-class OnPostgres:
-    def __init__(self, bus: PostgresBus) -> None:
-        self.bus = bus
-
-    def producer(self) -> Producer:
-        return self.bus.producer()
-
-    def reader(self, group: str, topics: Sequence[str]) -> Reader:
-        return self.bus.reader(group, topics, lease_s=LEASE_S)
-
-    async def die(self, reader: Reader) -> None:
-        reader._beat.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await reader._beat
-        reader._beat = None
-
-    def share(self, reader: Reader) -> frozenset[str]:
-        return reader._held - reader._surplus
-
-
-@pytest_asyncio.fixture(params=["postgres"])
+@pytest_asyncio.fixture(params=["postgres", "kafka"])
 async def transport(request, bus_db) -> AsyncIterator[Transport]:
-    bus = await PostgresBus.open(bus_db.worker_url)
-    yield OnPostgres(bus)
-    await bus.close()
+    opened = (
+        on_postgres(bus_db.worker_url) if request.param == "postgres" else on_kafka(request.getfixturevalue("kafka"))
+    )
+    async with opened as made:
+        yield made
 
 
 SUBSCRIBED = (SegmentChangedV1, CampaignStateV1, AudienceRejectedV1)
@@ -159,8 +129,8 @@ class Service:
             await asyncio.sleep(0.02)
 
 
-@pytest_asyncio.fixture
-async def service(contacts_db, transport) -> AsyncIterator[Service]:
+@asynccontextmanager
+async def service_on(contacts_db, transport: Transport) -> AsyncIterator[Service]:
     db = await Database.open(contacts_db.worker_url, name="conformance", max_size=16)
     async with db.connection() as connection:
         await connection.execute(
@@ -171,6 +141,12 @@ async def service(contacts_db, transport) -> AsyncIterator[Service]:
     for reader in made.readers:
         await reader.close()
     await db.close()
+
+
+@pytest_asyncio.fixture
+async def service(contacts_db, transport) -> AsyncIterator[Service]:
+    async with service_on(contacts_db, transport) as made:
+        yield made
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 dlq = typer.Typer(no_args_is_help=True, help="Events that could not be handled: look at them, try them again.")
 app.add_typer(dlq, name="dlq")
+topics = typer.Typer(no_args_is_help=True, help="The topics of a Kafka cluster.")
+app.add_typer(topics, name="topics")
 
 Service = Annotated[str, typer.Option(help="contacts, campaigns, delivery or analytics; all of them without it")]
 
@@ -186,6 +188,26 @@ def dlq_replay(
         if not (ids or topic or everything):
             raise Misconfigured("name what to replay: --id, --topic or --all")
         letters.replay(stack_settings(), service, ids, topic or None)
+
+
+@topics.command("apply", epilog="Examples:\n\n- `barid topics apply --dry-run`\n\n- `barid topics apply`")
+def topics_apply(
+    *,
+    dry_run: Annotated[bool, typer.Option(help="only print what would be done")] = False,
+) -> None:
+    """Make the topics as the contracts ask; adds partitions and retention, never takes any away."""
+    from common.bus.kafka.options import KafkaOptions
+    from common.bus.kafka.topics import apply
+    from common.contracts.topics import TOPICS
+    from common.settings import SharedSettings, load
+
+    with one_line():
+        options = KafkaOptions.of(load(SharedSettings))
+        changes = asyncio.run(apply(options, TOPICS, dry_run=dry_run))
+        for change in changes:
+            say(f"{change.kind}\t{options.prefix}{change.topic}\t{change.text}")
+        if not changes:
+            say(f"{len(TOPICS)} topics at {options.bootstrap} are as the contracts ask")
 
 
 @app.command(epilog="Example: `barid run all`")

@@ -67,13 +67,13 @@ def dispatch(
         run_process(main)
     except Misconfigured as error:
         fail(f"{service} {name}: {error.message}", MISCONFIGURED)
-    except (*_UNREACHABLE, _UNKNOWN_DATABASE) as error:
-        fail(f"{service} {name}: the database cannot be used: {brief(error)}", FAILED)
     except (BaridError, ExceptionGroup) as error:
         told = _told(error)
         if told is None:
             raise
         fail(f"{service} {name}: {told.message}" + (f" ({told.mend})" if told.mend else ""), FAILED)
+    except (*_UNREACHABLE, _UNKNOWN_DATABASE) as error:
+        fail(f"{service} {name}: the database cannot be used: {brief(error)}", FAILED)
     sys.exit(0)
 
 

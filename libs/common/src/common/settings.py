@@ -28,6 +28,26 @@ class SharedSettings(BaseSettings):
     bus: Literal["postgres", "kafka"] = Field("postgres", validation_alias="BARID_BUS")
     bus_database_url: SecretStr | None = Field(None, validation_alias="BUS_DATABASE_URL")
     kafka_bootstrap: str = Field("127.0.0.1:9092", validation_alias="BARID_KAFKA_BOOTSTRAP")
+    kafka_prefix: str = Field(
+        "", validation_alias="BARID_KAFKA_PREFIX", description="before every topic and group, on a shared cluster"
+    )
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", validation_alias="BARID_KAFKA_SECURITY"
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", validation_alias="BARID_KAFKA_MECHANISM"
+    )
+    kafka_username: str = Field("", validation_alias="BARID_KAFKA_USERNAME")
+    kafka_password: SecretStr = Field(SecretStr(""), validation_alias="BARID_KAFKA_PASSWORD")
+    kafka_ca_file: str = Field(
+        "", validation_alias="BARID_KAFKA_CA_FILE", description="PEM file of the authority; the system's without it"
+    )
+    kafka_replication: int = Field(
+        1, ge=1, validation_alias="BARID_KAFKA_REPLICATION", description="copies of each new topic; 3 in production"
+    )
+    kafka_min_insync: int = Field(
+        1, ge=1, validation_alias="BARID_KAFKA_MIN_INSYNC", description="copies that must hold an event; 2 of 3"
+    )
     token_keys: str = Field("", validation_alias="BARID_TOKEN_KEYS", description="JWKS (public keys) as JSON")
     link_keys: SecretStr = Field(
         SecretStr(""),

@@ -5,15 +5,26 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from common.contracts.envelope import Record
+from common.errors import Unavailable
+
+
+class BusUnavailable(Unavailable, ConnectionError):
+    """The bus cannot be used now; as with any lost connection, the same work is tried again."""
+
+    code = "bus_unavailable"
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """One record as read, with its place: `source` names the partition, `offset` is the record's own."""
+    """One record as read, with its place: `source` names the partition, `offset` is the record's own.
+
+    `fault`: why it is no event at all, where a transport lets anybody write.
+    """
 
     record: Record
     source: str
     offset: int
+    fault: str | None = None
 
 
 class Producer(Protocol):

@@ -35,6 +35,8 @@ def topics(consumer: Consumer) -> list[str]:
 def decode(subscriptions: Mapping[str, Subscription], polled: Polled) -> Received[EventData] | Dead:
     """The event, validated; or why it is none."""
     record = polled.record
+    if polled.fault is not None:
+        return Dead(polled, polled.fault[:_ERROR_CHARACTERS])
     subscription = subscriptions.get(record.type)
     if subscription is None:
         return Dead(polled, f"unknown type {record.type!r} in topic {record.topic!r}")
