@@ -34,7 +34,7 @@ down: ## stop what `make up` started
 	@test ! -x $(BIN)/barid || $(BIN)/barid down
 
 kafka: install ## start a real Kafka broker and print its address (KAFKA_PORT=9092)
-	@$(BIN)/python -m tools.kafka
+	@$(PYTHON) -m tools.kafka
 
 test: install ## the tests (T=path for a part, WORKERS=n)
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(T)

@@ -42,6 +42,8 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=400
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=500
 """

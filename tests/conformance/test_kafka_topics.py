@@ -1,6 +1,10 @@
 """Topics from the contracts, and one clear line for every way a cluster can be unusable."""
 
+import asyncio
 import dataclasses
+import os
+import subprocess
+import sys
 
 import pytest
 import pytest_asyncio
@@ -133,3 +137,30 @@ class TestUnusable:
     async def test_a_missing_authority_file(self):
         with pytest.raises(Misconfigured, match="BARID_KAFKA_CA_FILE=/nowhere cannot be used"):
             KafkaOptions("h:1", security="SSL", ca_file="/nowhere").client()
+
+
+class TestCommand:
+    async def run(self, kafka: str, *words: str, **settings: str) -> tuple[int, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "barid", "topics", "apply", *words,
+            env={**os.environ, "BARID_KAFKA_BOOTSTRAP": kafka, **settings},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await asyncio.wait_for(process.communicate(), 40)
+        return process.returncode, out.decode(), err.decode()
+
+    async def test_it_tells_each_step_and_does_none_in_a_dry_run(self, kafka, options):
+        for words in (["--dry-run"], []):
+            code, out, err = await self.run(kafka.address, *words, BARID_KAFKA_PREFIX=options.prefix)
+            assert (code, err) == (0, "")
+            assert f"create\t{options.prefix}campaign.started\t1 partitions × 1, 30 days" in out
+            assert len(out.splitlines()) == len(TOPICS)
+        code, out, _ = await self.run(kafka.address, BARID_KAFKA_PREFIX=options.prefix)
+        assert (code, out) == (0, f"{len(TOPICS)} topics at {kafka.address} are as the contracts ask\n")
+
+    async def test_what_is_wrong_is_one_line(self, kafka):
+        code, _, err = await self.run("127.0.0.1:1")
+        assert (code, err.count("\n")) == (1, 1)
+        assert "BARID_KAFKA_BOOTSTRAP=127.0.0.1:1 cannot be used" in err
+        code, _, err = await self.run(kafka.address, BARID_KAFKA_MIN_INSYNC="3")
+        assert (code, err) == (2, "barid: BARID_KAFKA_MIN_INSYNC=3 is more than BARID_KAFKA_REPLICATION=1\n")

@@ -87,7 +87,8 @@ class KafkaProducer:
     async def _started(self) -> AIOKafkaProducer:
         if self._client is None:
             client = AIOKafkaProducer(
-                **self._options.client(),
+                # A connection that is cancelled while it begins is never closed, so requests give up before we do.
+                **self._options.client() | {"request_timeout_ms": int(self._publish_s * 600)},
                 enable_idempotence=True,
                 acks="all",
                 linger_ms=_LINGER_MS,
