@@ -200,8 +200,9 @@ class TestLanes:
             await asyncio.sleep(len(events) * 0.0004)
 
         waits = []
-        async with service.running(service.relay(batch=1000), service.runner(service.consumer(slow))):
-            await asyncio.sleep(0.5)
+        async with service.running(service.relay(batch=500), service.runner(service.consumer(slow))):
+            while not await service.value("select count(*) from seen"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
             for _ in range(5):
                 urgent = Outgoing(
                     service.workspace_id, CampaignStateV1(campaign_id=new_id(), state="paused", revision=1)

@@ -20,7 +20,14 @@ from tests.fixtures.kafka import TestKafka
 
 LEASE_S = 1.2
 FAST = Timing(
-    session_s=LEASE_S, heartbeat_s=0.2, rebalance_s=4, drain_s=3, max_poll_s=30, fetch_wait_s=0.05, mirror_s=0.3
+    session_s=LEASE_S,
+    heartbeat_s=0.2,
+    rebalance_s=4,
+    drain_s=3,
+    max_poll_s=30,
+    fetch_wait_s=0.05,
+    mirror_s=0.3,
+    metadata_s=1,
 )
 NAMES = ("segment.changed", "list.changed", "campaign.state", "audience.rejected", "lead.updated")
 

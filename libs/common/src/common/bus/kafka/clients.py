@@ -18,7 +18,7 @@ _CLOSE_S = 5.0
 def consumer_of(options: KafkaOptions, group: str, timing: Timing) -> AIOKafkaConsumer:
     """A consumer that commits nothing by itself and never chooses a position by itself."""
     return AIOKafkaConsumer(
-        **options.client(),
+        **options.client() | {"metadata_max_age_ms": int(timing.metadata_s * 1000)},
         group_id=group,
         group_instance_id=f"{options.instance}.{group}" if options.instance else None,
         enable_auto_commit=False,

@@ -1,5 +1,6 @@
 """From the client's errors to ours: what passes by itself, and what somebody must set right."""
 
+import structlog
 from aiokafka import errors
 from aiokafka.conn import create_conn
 
@@ -8,14 +9,16 @@ from common.bus.port import BusUnavailable
 from common.errors import BaridError, Misconfigured
 from common.exits import brief
 
-_CREDENTIALS = (
+log = structlog.get_logger(__name__)
+
+_CREDENTIALS: tuple[type[Exception], ...] = (
     errors.AuthenticationFailedError,
     errors.AuthenticationMethodNotSupported,
     errors.SaslAuthenticationFailed,
     errors.UnsupportedSaslMechanismError,
     errors.IllegalSaslStateError,
 )
-_RIGHTS = (
+_RIGHTS: tuple[type[Exception], ...] = (
     errors.TopicAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,
     errors.ClusterAuthorizationFailedError,
@@ -32,9 +35,9 @@ async def reason(error: BaseException, options: KafkaOptions) -> BaseException:
     try:
         (await create_conn(host, int(port), **given)).close()
     except _CREDENTIALS as refused:
-        return refused
-    except (errors.KafkaError, OSError):
-        return error
+        error = refused
+    except (errors.KafkaError, OSError) as other:
+        log.debug("kafka_probe_failed", error=str(other))
     return error
 
 

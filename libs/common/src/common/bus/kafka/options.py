@@ -14,6 +14,7 @@ class Timing:
 
     `rebalance_s`: aiokafka's default is the session's 10 s (consumer.py), too short to drain a batch.
     `max_poll_s` is only watched by the client itself (aiokafka #848): batches stay far below it.
+    `metadata_s`: how soon new partitions, and a topic that was made again, are seen.
     `fetch_wait_s`: a new position waits for the long poll that is under way.
     """
 
@@ -24,6 +25,7 @@ class Timing:
     max_poll_s: float = 300.0
     fetch_wait_s: float = 0.2
     mirror_s: float = 2.0
+    metadata_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

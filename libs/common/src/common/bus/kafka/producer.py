@@ -12,6 +12,7 @@ from common.bus.kafka.faults import reason, told
 from common.bus.kafka.options import KafkaOptions
 from common.bus.kafka.records import headers, size
 from common.contracts.envelope import Record
+from common.contracts.topics import BY_NAME
 from common.errors import TooLarge
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,7 @@ class KafkaProducer:
     def __init__(self, options: KafkaOptions, *, publish_s: float = PUBLISH_S) -> None:
         self._options = options
         self._publish_s = publish_s
+        self._names = [options.prefix + name for name in BY_NAME]
         self._client: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
 
@@ -97,6 +99,10 @@ class KafkaProducer:
             )
             self._client = client
             await client.start()
+            # Else the first event of each topic waits for a round of metadata of its own.
+            known = await client.client.fetch_all_metadata()
+            there = known.topics()
+            await client.client.set_topics([name for name in self._names if name in there])
         return self._client
 
     async def _discard(self) -> None:
