@@ -8,7 +8,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from common.contracts.topics import BY_CONTRACT, TOPICS, Topic
-from common.testing.deliver import deliver_records
+from common.outbox import writer as outbox
+from common.outbox.writer import Outgoing
+from common.testing.deliver import deliver_records, outbox_events
 from common.testing.examples import FOLDER, Example, all_examples, examples, folder
 
 from tests.contract.services import SERVICES, consumers_of
@@ -99,3 +101,33 @@ async def test_all_examples_in_one_batch(service: str, postgres) -> None:
             topics = [BY_CONTRACT[subscription.contract] for subscription in consumer.subscriptions]
             records = [example.record() for topic in topics for example in examples(topic)]
             await deliver_records(database.worker, consumer, records + records)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_owner_publishes_its_examples_as_they_are(service: str, postgres) -> None:
+    """Contract, outbox and relay's reading of it, in the owner's own database: nothing is lost on the way."""
+    owned = [example for topic in TOPICS if service in topic.owners for example in examples(topic)]
+    assert owned
+    wanted = [example.record() for example in owned]
+    async with service_database(postgres, service) as database:
+        async with database.worker.transaction() as tx:
+            await outbox.record(
+                tx,
+                [
+                    Outgoing(
+                        record.workspace_id,
+                        example.topic.contract.model_validate(example.data),
+                        id=record.id,
+                        time=record.time,
+                        traceparent=record.traceparent,
+                    )
+                    for example, record in zip(owned, wanted, strict=True)
+                ],
+            )
+        published = await outbox_events(database.worker)
+    assert [(event.id, event.workspace_id, event.time, event.key) for event in published] == [
+        (record.id, record.workspace_id, record.time, record.key) for record in wanted
+    ]
+    assert [event.data for event in published] == [
+        example.topic.contract.model_validate(example.data) for example in owned
+    ]
