@@ -1,13 +1,16 @@
 """`analytics COMMAND`."""
 
-import sys
-
-from common.process import dispatch
+from common.process import Run, dispatch
 
 from analytics import jobs, main, relay, worker
 from analytics.settings import Settings
 
+COMMANDS: dict[str, Run | str] = {
+    "api": main.run,
+    "worker": worker.run,
+    "relay": relay.run,
+    "jobs": jobs.run,
+}
+
 if __name__ == "__main__":
-    sys.exit(
-        dispatch("analytics", Settings, {"api": main.run, "worker": worker.run, "relay": relay.run, "jobs": jobs.run})
-    )
+    dispatch("analytics", Settings, COMMANDS)

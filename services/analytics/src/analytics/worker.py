@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import structlog
-from common.consumer.process import run_consumers
+from common.consumer.process import chosen_of, run_consumers
 from common.db.pool import TRANSIENT, Database
 
 from analytics.consumers.subscriptions import consumers
@@ -17,14 +17,15 @@ _log = structlog.get_logger("barid.analytics.scoring")
 
 
 async def run(settings: Settings, stop: asyncio.Event, only: str | None = None) -> None:
-    """Consume until told to stop. `only` names one consumer: ingest, scoring or access."""
+    """Consume until told to stop. `only` names consumers by commas: ingest, scoring, access."""
+    chosen = {one.name for one in chosen_of(consumers(settings.click_settle_s), only)}
     database = await Database.open(settings.require_url("worker"), name="analytics-worker")
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(
                 run_consumers(consumers(settings.click_settle_s), database, settings, stop, only), name="consumers"
             )
-            if only in (None, "scoring"):
+            if "analytics.scoring" in chosen:
                 tasks.create_task(score_for_ever(database, stop), name="scoring")
     finally:
         await database.close()

@@ -1,17 +1,17 @@
 """`campaigns COMMAND`."""
 
-import sys
-
-from common.process import dispatch
+from common.process import Run, dispatch
 
 from campaigns import jobs, main, relay, worker
 from campaigns.settings import Settings
 
+COMMANDS: dict[str, Run | str] = {
+    "api": main.run,
+    "worker": worker.run,
+    "relay": relay.run,
+    "jobs": jobs.run,
+    "republish": jobs.republish,
+}
+
 if __name__ == "__main__":
-    sys.exit(
-        dispatch(
-            "campaigns",
-            Settings,
-            {"api": main.run, "worker": worker.run, "relay": relay.run, "jobs": jobs.run, "republish": jobs.republish},
-        )
-    )
+    dispatch("campaigns", Settings, COMMANDS)

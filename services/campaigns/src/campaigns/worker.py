@@ -18,7 +18,7 @@ _log = structlog.get_logger("barid.campaigns")
 
 
 async def run(settings: Settings, stop: asyncio.Event, only: str | None = None) -> None:
-    """Consume until told to stop. `only` names one consumer: main or access."""
+    """Consume until told to stop. `only` names consumers by commas: main, access."""
     database = await Database.open(settings.require_url("worker"), name="campaigns-worker")
     alive = asyncio.create_task(_say_alive(database, only), name="alive")
     try:

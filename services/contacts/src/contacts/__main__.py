@@ -1,17 +1,17 @@
 """`contacts COMMAND`."""
 
-import sys
-
-from common.process import dispatch
+from common.process import Run, dispatch
 
 from contacts import jobs, main, relay, worker
 from contacts.settings import Settings
 
+COMMANDS: dict[str, Run | str] = {
+    "api": main.run,
+    "worker": worker.run,
+    "relay": relay.run,
+    "jobs": jobs.run,
+    "republish": jobs.republish,
+}
+
 if __name__ == "__main__":
-    sys.exit(
-        dispatch(
-            "contacts",
-            Settings,
-            {"api": main.run, "worker": worker.run, "relay": relay.run, "jobs": jobs.run, "republish": jobs.republish},
-        )
-    )
+    dispatch("contacts", Settings, COMMANDS)

@@ -10,7 +10,7 @@ from contacts.settings import Settings
 
 
 async def run(settings: Settings, stop: asyncio.Event, only: str | None = None) -> None:
-    """Consume until told to stop. `only` names one consumer: main or access."""
+    """Consume until told to stop. `only` names consumers by commas: main, access."""
     database = await Database.open(settings.require_url("worker"), name="contacts-worker")
     try:
         await run_consumers(consumers(), database, settings, stop, only)

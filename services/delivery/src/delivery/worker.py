@@ -10,7 +10,7 @@ from delivery.settings import Settings
 
 
 async def run(settings: Settings, stop: asyncio.Event, only: str | None = None) -> None:
-    """Consume until told to stop. `only` names one consumer: main or access."""
+    """Consume until told to stop. `only` names consumers by commas: main, access."""
     pepper = settings.pepper_bytes()
     database = await Database.open(settings.require_url("worker"), name="delivery-worker")
     try:

@@ -26,13 +26,11 @@ async def run_consumers(
     stop: asyncio.Event,
     only: str | None = None,
 ) -> None:
-    """Run the consumers until stopped, each finishing its batch. `only`: the group's name, or its last part.
+    """Run the consumers until stopped, each finishing its batch. `only`: groups' names or their last parts, by commas.
 
     When one fails, the others drain and the failure is raised: a half-working worker would look healthy.
     """
-    chosen = [one for one in consumers if only in (None, one.name, one.name.partition(".")[2])]
-    if not chosen:
-        raise Misconfigured(f"--only {only}: there is only {', '.join(one.name for one in consumers)}")
+    chosen = chosen_of(consumers, only)
     ended = asyncio.Event()
 
     async def run(consumer: Consumer) -> None:
@@ -57,6 +55,18 @@ async def run_consumers(
     for result in results:
         if isinstance(result, BaseException):
             raise result
+
+
+def chosen_of(consumers: Sequence[Consumer], only: str | None) -> list[Consumer]:
+    """The consumers that `--only` names; all of them without it. Raises Misconfigured."""
+    if only is None:
+        return list(consumers)
+    named = {name: one for one in consumers for name in (one.name, one.name.partition(".")[2])}
+    asked = [word.strip() for word in only.split(",")]
+    if unknown := [word for word in asked if word not in named]:
+        known = ", ".join(one.name for one in consumers)
+        raise Misconfigured(f"--only {only}: there is no {unknown[0] or 'consumer'}; there is {known}")
+    return list({named[word].name: named[word] for word in asked}.values())
 
 
 async def _keep_inbox(db: Database) -> None:
