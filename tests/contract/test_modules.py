@@ -4,7 +4,8 @@ import re
 import statistics
 from pathlib import Path
 
-from common.event_metrics import OUTBOX_AGE
+import common.metrics
+from common.metrics import declared
 from prometheus_client import REGISTRY
 
 from tests.contract.services import ROOT, SERVICES
@@ -47,13 +48,34 @@ def test_every_metric_has_our_prefix_and_a_unit() -> None:
             assert re.search(r"_(seconds|bytes|rows|size)$", name), name
 
 
-def test_the_page_of_metrics_tells_the_truth() -> None:
+def test_metrics_are_declared_in_one_module_and_nowhere_else() -> None:
+    elsewhere = [
+        str(path.relative_to(ROOT))
+        for path in modules()
+        if path.name != "metrics.py"
+        and re.search(r"prometheus_client.*\b(Counter|Gauge|Histogram|Summary)\b", path.read_text())
+    ]
+    assert elsewhere == []
     page = metrics()
     for metric in REGISTRY.collect():
         if metric.name.startswith("barid_"):
             name = metric.name + ("_total" if metric.type == "counter" else "")
-            assert f"| `{name}` |" in page, f"{name} is not declared where `make docs` looks"
-    assert str(OUTBOX_AGE._name) in page
+            assert f"| `{name}` |" in page, f"{name} is not in docs/metrics.md"
+
+
+def test_every_metric_declared_is_set_somewhere() -> None:
+    names = {id(value): name for name, value in vars(common.metrics).items()}
+    code = "\n".join(path.read_text(encoding="utf-8") for path in modules() if path.name != "metrics.py")
+    unset = [one.name for one in declared() if not re.search(rf"\b{names[id(one.metric)]}\b", code)]
+    assert unset == []
+
+
+def test_no_label_of_a_metric_can_grow_without_bound() -> None:
+    bounded = {
+        "service", "consumer", "outcome", "class", "provider", "status", "kind", "lane", "why", "type", "method",
+        "route",
+    }  # fmt: skip
+    assert {label for one in declared() for label in one.labels} <= bounded
 
 
 def test_who_takes_idempotency_keys_also_forgets_them() -> None:

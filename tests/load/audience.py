@@ -62,7 +62,7 @@ async def bare_insert(db: Database, workspace_id: UUID) -> float:
 async def until_closed(db: Database, campaign_id: UUID) -> int:
     """Run the jobs process until the audience is closed."""
     stop = asyncio.Event()
-    jobs = asyncio.create_task(run_jobs(db, [FREEZE_AUDIENCE], [], stop))
+    jobs = asyncio.create_task(run_jobs(db, [FREEZE_AUDIENCE], [], stop, service="contacts"))
     try:
         while True:
             await asyncio.sleep(0.05)

@@ -42,7 +42,7 @@ WORKER = textwrap.dedent(
 
     async def main():
         db = await Database.open(url, name="jobs")
-        await run_jobs(db, [JobKind("count", count, lease_s=0.6)], [], asyncio.Event(), concurrency=1)
+        await run_jobs(db, [JobKind("count", count, lease_s=0.6)], [], asyncio.Event(), service="test", concurrency=1)
 
     asyncio.run(main())
     """
@@ -77,7 +77,7 @@ async def until(db: Database, job_id: UUID, *states: str, seconds: float = 20):
 class Running:
     def __init__(self, db, kinds, periodics=(), **options) -> None:
         self.stop = asyncio.Event()
-        self._work = lambda: run_jobs(db, kinds, periodics, self.stop, **options)
+        self._work = lambda: run_jobs(db, kinds, periodics, self.stop, service="test", **options)
 
     async def __aenter__(self):
         self.task = asyncio.create_task(self._work())

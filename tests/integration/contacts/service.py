@@ -38,7 +38,7 @@ async def upload(client: httpx.AsyncClient, content: bytes | Path, **options: An
 @asynccontextmanager
 async def jobs_running(database: ServiceDatabase) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    task = asyncio.create_task(run_jobs(database.worker, KINDS, (), stop))
+    task = asyncio.create_task(run_jobs(database.worker, KINDS, (), stop, service="contacts"))
     try:
         yield
     finally:

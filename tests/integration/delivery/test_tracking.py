@@ -208,11 +208,11 @@ async def test_events_that_waited_are_committed_later(delivery_db, workspace_id)
 
 
 async def test_a_full_buffer_loses_and_says_so(workspace_id, delivery_db):
+    from common.metrics import TRACKER_LOST
     from common.outbox.writer import Outgoing
-    from delivery.use_cases.group_commit import LOST
 
     kept = GroupCommit(delivery_db.api, most_waiting=1)
-    before = LOST.labels("EmailOpenedV1")._value.get()
+    before = TRACKER_LOST.labels("EmailOpenedV1")._value.get()
     for _ in range(2):
         await kept.durable(Outgoing(workspace_id, EmailOpenedV1(message_id=new_id(), kind="campaign")))
-    assert LOST.labels("EmailOpenedV1")._value.get() == before + 1
+    assert TRACKER_LOST.labels("EmailOpenedV1")._value.get() == before + 1

@@ -34,6 +34,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run what is due until told to stop."""
     database = await Database.open(settings.require_url("worker"), name="analytics-jobs", max_size=3)
     try:
-        await run_jobs(database, (), PERIODICS, stop)
+        await run_jobs(database, (), PERIODICS, stop, service="analytics")
     finally:
         await database.close()

@@ -26,7 +26,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         Periodic("idempotency_keys", HOUR_S, forget_old_keys),
     )
     try:
-        await run_jobs(database, (), periodics, stop)
+        await run_jobs(database, (), periodics, stop, service="campaigns")
     finally:
         await database.close()
 

@@ -33,7 +33,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Work until told to stop."""
     database = await Database.open(settings.require_url("worker"), name="contacts-jobs", statement_timeout_s=300)
     try:
-        await run_jobs(database, KINDS, PERIODICS, stop)
+        await run_jobs(database, KINDS, PERIODICS, stop, service="contacts")
     finally:
         await database.close()
 

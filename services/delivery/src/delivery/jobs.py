@@ -2,12 +2,13 @@
 
 import asyncio
 
+from common import metrics
 from common.db.pool import Database
 from common.jobs import Periodic, run_jobs
 from common.web.idempotency import forget_old_keys
 
 from delivery.settings import Settings
-from delivery.use_cases.upkeep import publish_progress, reap_mailers, sweep
+from delivery.use_cases.upkeep import measure_ledger, publish_progress, reap_mailers, sweep
 
 PERIODICS = (
     Periodic("progress", 0.5, publish_progress),
@@ -19,8 +20,10 @@ PERIODICS = (
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run what is due until told to stop."""
+    metrics.LEASES_EXPIRED.labels("mailer")
+    metrics.LEDGER_MENDED.labels("delivery")
     database = await Database.open(settings.require_url("worker"), name="delivery-jobs", max_size=4)
     try:
-        await run_jobs(database, (), PERIODICS, stop)
+        await run_jobs(database, (), PERIODICS, stop, service="delivery", measures=(measure_ledger,))
     finally:
         await database.close()

@@ -62,6 +62,10 @@ class Reader(Protocol):
         """Where the next poll reads, per source; it may be ahead of the last record, past what is not subscribed."""
         ...
 
+    async def behind(self, positions: Mapping[str, int]) -> int:
+        """How many events lie between these positions, of sources held, and their ends. Raises when nobody can say."""
+        ...
+
     def committed(self, positions: Mapping[str, int]) -> None:
         """Tell the bus, best effort and only to show lag, what the consumer has committed in its own database."""
         ...

@@ -44,6 +44,7 @@ order by id limit $2 for update skip locked
 """
 _REPLAYED = "update dead_letters set replayed_at = now(), requested_at = null where id = any($1::bigint[])"
 _FAILED = "update dead_letters set attempts = attempts + 1, error = $2, requested_at = null where id = $1"
+_DEPTH = "select count(*) from dead_letters where consumer = $1 and replayed_at is null"
 _RECENT = """
 select count(*) from dead_letters
 where consumer = $1 and replayed_at is null and dead_at > now() - make_interval(secs => $2)
@@ -166,4 +167,10 @@ async def mark_failed(tx: Connection, letter_id: int, error: str) -> None:
 async def recent(tx: Connection, consumer: str, seconds: float) -> int:
     """How many were buried lately and not yet handled."""
     count: int = await tx.fetchval(_RECENT, consumer, seconds)
+    return count
+
+
+async def depth(tx: Connection, consumer: str) -> int:
+    """How many are buried and not yet handled."""
+    count: int = await tx.fetchval(_DEPTH, consumer)
     return count

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from common import event_metrics as metrics
 from common.bus.port import Polled, Reader
 from common.consumer import dead_letters, offsets
 from common.consumer.batch import Applied, Batches, Decoded
 from common.consumer.decode import Dead, described
 from common.consumer.limit import MEMORY_S, DeadLetterLimit, TooManyDeadLetters
+from common.consumer.meter import Meter
 from common.consumer.subscription import Consumer
 from common.consumer.tracing import process_span
 from common.db.faults import passes
@@ -38,6 +38,7 @@ class Runner:
         self._db = db
         self._reader = reader
         self._limit = limit or DeadLetterLimit(consumer.name)
+        self._meter = Meter(consumer.name, db, reader)
         self._at: dict[str, int] = {}
         self._failures = 0
         self._skipped_due = time.monotonic() + SKIPPED_EVERY_S
@@ -45,6 +46,15 @@ class Runner:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until stopped, then finish the batch at hand. Raises TooManyDeadLetters."""
+        measuring = asyncio.create_task(self._meter.run(), name=f"measure {self.consumer.name}")
+        try:
+            await self._run(stop)
+        finally:
+            measuring.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await measuring
+
+    async def _run(self, stop: asyncio.Event) -> None:
         remembered = False
         while not stop.is_set():
             try:
@@ -54,14 +64,14 @@ class Runner:
                 await self.step(stop)
                 self._failures = 0
             except offsets.Fenced:
-                metrics.CONSUMER_RETRIES.labels(self.consumer.name, "fenced").inc()
+                self._meter.retried("fenced")
                 log.info("consumer_fenced", consumer=self.consumer.name)
                 self._at.clear()
                 await _pause(stop, random.uniform(0, 0.2))  # noqa: S311
             except Exception as error:
                 if not passes(error):
                     raise
-                metrics.CONSUMER_RETRIES.labels(self.consumer.name, "transient").inc()
+                self._meter.retried("transient")
                 self._failures += 1
                 self._at.clear()
                 most = min(_BACKOFF_S[0] * 2 ** min(self._failures, 10), _BACKOFF_S[1])
@@ -80,13 +90,11 @@ class Runner:
         """One poll and its transaction. Returns the number of records read."""
         await self._follow_assignment()
         polled = await self._poll(stop)
-        metrics.CONSUMER_LAST_POLL.labels(self.consumer.name).set_to_current_time()
+        self._meter.polled(polled)
         if polled:
             started = time.monotonic()
             await self._process(polled)
-            metrics.CONSUMER_BATCH.labels(self.consumer.name).observe(time.monotonic() - started)
-            newest = max(one.record.time.timestamp() for one in polled)
-            metrics.CONSUMER_DELAY.labels(self.consumer.name).set(max(0.0, time.time() - newest))
+            self._meter.ended(polled, time.monotonic() - started)
         if time.monotonic() >= self._skipped_due:
             self._skipped_due = time.monotonic() + SKIPPED_EVERY_S
             await self._keep_skipped()
@@ -127,6 +135,7 @@ class Runner:
         with process_span(self.consumer.name, polled):
             positions = self._reader.positions()
             after = {source: max(positions.get(source, 0), last + 1) for source, last in _last(polled).items()}
+            self._meter.began({source: self._at[source] for source in after})
             try:
                 await self._commit(polled, after)
             except (offsets.Fenced, TooManyDeadLetters):
@@ -135,7 +144,7 @@ class Runner:
                 if passes(error):
                     raise
                 log.warning("consumer_batch_failed", consumer=self.consumer.name, error=described(error))
-                metrics.CONSUMER_RETRIES.labels(self.consumer.name, "data").inc()
+                self._meter.retried("data")
                 for source in after:
                     await self._divide([one for one in polled if one.source == source])
 
@@ -189,13 +198,7 @@ class Runner:
 
     def _count(self, applied: Applied) -> None:
         self._limit.count(applied.handled + applied.duplicates, len(applied.dead))
-        for outcome, number in (
-            ("handled", applied.handled),
-            ("duplicate", applied.duplicates),
-            ("dead", len(applied.dead)),
-        ):
-            if number:
-                metrics.CONSUMED.labels(self.consumer.name, outcome).inc(number)
+        self._meter.count(applied)
 
     async def _keep_skipped(self) -> None:
         """Keep how far the reader went past what is not subscribed, so that a restart does not read it again."""

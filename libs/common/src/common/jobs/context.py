@@ -37,6 +37,7 @@ class JobContext:
     lease_s: float
     progress: dict[str, Any] = field(default_factory=dict)
     traceparent: str | None = None
+    service: str = ""
 
     async def save(
         self,

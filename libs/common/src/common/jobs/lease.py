@@ -8,21 +8,24 @@ from uuid import UUID
 
 import structlog
 
+from common import metrics
 from common.db.pool import TRANSIENT, Connection, Database
 from common.jobs.context import JobContext
 
 log = structlog.get_logger(__name__)
 
 _CLAIM = """
-update jobs j set state = 'running', attempt = j.attempt + 1, lease_epoch = j.lease_epoch + 1,
-  lease_until = clock_timestamp() + make_interval(secs => k.lease_s)
-from unnest($1::text[], $2::float8[]) as k (kind, lease_s)
-where j.kind = k.kind and j.id = (
-  select id from jobs
+with due as materialized (
+  select id, lease_until is not null as expired from jobs
   where state in ('queued', 'running') and run_at <= now() and (lease_until is null or lease_until < clock_timestamp())
     and kind = any($1)
-  order by run_at limit 1 for update skip locked)
-returning j.*
+  order by run_at limit 1 for update skip locked
+)
+update jobs j set state = 'running', attempt = j.attempt + 1, lease_epoch = j.lease_epoch + 1,
+  lease_until = clock_timestamp() + make_interval(secs => k.lease_s)
+from due d, unnest($1::text[], $2::float8[]) as k (kind, lease_s)
+where j.id = d.id and j.kind = k.kind
+returning j.*, d.expired
 """
 _RENEW = """
 update jobs set lease_until = clock_timestamp() + make_interval(secs => $3)
@@ -44,9 +47,12 @@ where id = $1 and lease_epoch = $2 and state = 'running' returning 1
 
 
 async def claim(db: Database, kinds: Sequence[tuple[str, float]]) -> Any | None:
-    """The oldest due job of these (kind, lease) that nobody runs."""
+    """The oldest due job of these (kind, lease) that nobody runs. One whose lease has run out counts as such."""
     async with db.connection() as connection:
-        return await connection.fetchrow(_CLAIM, [name for name, _ in kinds], [lease for _, lease in kinds])
+        row = await connection.fetchrow(_CLAIM, [name for name, _ in kinds], [lease for _, lease in kinds])
+    if row is not None and row["expired"]:
+        metrics.LEASES_EXPIRED.labels("job").inc()
+    return row
 
 
 async def release(db: Database, job_id: UUID, epoch: int) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from common import event_metrics as metrics
+from common import metrics
 from common.db.faults import passes
 from common.db.pool import TRANSIENT, Database
 from common.ids import new_id
 from common.jobs import lease
+from common.jobs.backlog import Measure, backlog, keep_measuring
 from common.jobs.context import JobContext, JobKind, LeaseLost, Periodic
 from common.telemetry import span
 
@@ -39,12 +40,20 @@ async def run_jobs(
     periodics: Sequence[Periodic],
     stop: asyncio.Event,
     *,
+    service: str,
+    measures: Sequence[Measure] = (),
     concurrency: int = 2,
 ) -> None:
-    """Until stopped. At the stop running attempts are interrupted and given back: others resume them at once."""
+    """Until stopped. At the stop running attempts are interrupted and given back: others resume them at once.
+
+    `measures` set gauges every few seconds, in every process: who reads a gauge cannot know who claimed what.
+    """
     repeated = (*periodics, Periodic("jobs.purge", 86_400, _purge))
-    loops = [_loop(db, {kind.name: kind for kind in kinds}, stop) for _ in range(concurrency if kinds else 0)]
-    loops += [_repeat(db, one, stop) for one in repeated]
+    names = [kind.name for kind in kinds] + [PERIODIC + periodic.name for periodic in repeated]
+    loops = [_loop(db, service, {kind.name: kind for kind in kinds}, stop) for _ in range(concurrency if kinds else 0)]
+    loops += [_repeat(db, service, one, stop) for one in repeated]
+    loops += [keep_measuring(db, measure, stop) for measure in (backlog(service, names), *measures)]
+    metrics.LEASES_EXPIRED.labels("job")
     async with asyncio.TaskGroup() as group:
         for loop in loops:
             group.create_task(loop)
@@ -55,13 +64,13 @@ async def _purge(db: Database) -> None:
         await connection.execute(_PURGE, _PURGE_DAYS)
 
 
-async def _loop(db: Database, kinds: dict[str, JobKind], stop: asyncio.Event) -> None:
+async def _loop(db: Database, service: str, kinds: dict[str, JobKind], stop: asyncio.Event) -> None:
     wanted = [(kind.name, kind.lease_s) for kind in kinds.values()]
     while not stop.is_set():
         try:
             row = await lease.claim(db, wanted)
             if row is not None:
-                await _attempt(db, kinds[row["kind"]], row, stop)
+                await _attempt(db, service, kinds[row["kind"]], row, stop)
                 continue
         except TRANSIENT as error:
             log.warning("jobs_database_away", error=str(error))
@@ -69,8 +78,8 @@ async def _loop(db: Database, kinds: dict[str, JobKind], stop: asyncio.Event) ->
         await _pause(stop, IDLE_S * random.uniform(0.8, 1.2))  # noqa: S311
 
 
-async def _attempt(db: Database, kind: JobKind, row: Any, stop: asyncio.Event) -> None:
-    context = _context(db, row, kind.lease_s)
+async def _attempt(db: Database, service: str, kind: JobKind, row: Any, stop: asyncio.Event) -> None:
+    context = _context(db, service, row, kind.lease_s)
     if context.attempt > kind.max_attempts:
         await _give_up(db, kind, context, row["error"] or f"ended {kind.max_attempts} times without a result")
         return
@@ -96,16 +105,20 @@ async def _attempt(db: Database, kind: JobKind, row: Any, stop: asyncio.Event) -
         state = "cancelled" if context.cancelled else "completed"
         async with db.transaction() as tx:
             await lease.finish(tx, context, state)
-        metrics.JOBS_FINISHED.labels(kind.name, state).inc()
+        metrics.JOBS_FINISHED.labels(service, kind.name, state).inc()
 
 
 async def _supervised(run: Attempt, context: JobContext, name: str, stop: asyncio.Event) -> bool:
     """Run under a lease that is renewed. False when stopped before the end. Raises LeaseLost."""
     started = time.monotonic()
-    metrics.JOBS_RUNNING.labels(name).inc()
+    running = metrics.JOBS_RUNNING.labels(context.service, name)
+    running.inc()
+    about = {"job": name, "job_id": str(context.job_id)}
+    if context.workspace_id is not None:
+        about["workspace_id"] = str(context.workspace_id)
     with (
-        bound_contextvars(job=name, job_id=str(context.job_id)),
-        span(f"job {name}", parent=context.traceparent),
+        bound_contextvars(**about),
+        span(f"job {name}", parent=context.traceparent, attributes={"barid.service": context.service}),
     ):
         work = asyncio.ensure_future(run(context))
         keeper = asyncio.ensure_future(lease.keep(context.db, context))
@@ -123,8 +136,8 @@ async def _supervised(run: Attempt, context: JobContext, name: str, stop: asynci
             for task in (work, keeper, stopped):
                 task.cancel()
             await asyncio.wait((work, keeper, stopped))
-            metrics.JOBS_RUNNING.labels(name).dec()
-            metrics.JOB_SECONDS.labels(name).observe(time.monotonic() - started)
+            running.dec()
+            metrics.JOB_SECONDS.labels(context.service, name).observe(time.monotonic() - started)
 
 
 async def _give_up(db: Database, kind: JobKind, context: JobContext, error: str) -> None:
@@ -132,10 +145,10 @@ async def _give_up(db: Database, kind: JobKind, context: JobContext, error: str)
         if await lease.finish(tx, context, "failed", error) and kind.on_failed is not None:
             await kind.on_failed(tx, context, error)
     log.error("job_failed", job=kind.name, job_id=str(context.job_id), error=error)
-    metrics.JOBS_FINISHED.labels(kind.name, "failed").inc()
+    metrics.JOBS_FINISHED.labels(context.service, kind.name, "failed").inc()
 
 
-async def _repeat(db: Database, periodic: Periodic, stop: asyncio.Event) -> None:
+async def _repeat(db: Database, service: str, periodic: Periodic, stop: asyncio.Event) -> None:
     """A periodic is a job that is queued again whenever it ends; whoever claims the row runs it."""
     name = PERIODIC + periodic.name
     begun = False
@@ -151,7 +164,7 @@ async def _repeat(db: Database, periodic: Periodic, stop: asyncio.Event) -> None
                 begun = True
             row = await lease.claim(db, [(name, periodic.lease_s)])
             if row is not None:
-                context = _context(db, row, periodic.lease_s)
+                context = _context(db, service, row, periodic.lease_s)
                 error = None
                 try:
                     if not await _supervised(run, context, name, stop):
@@ -165,14 +178,14 @@ async def _repeat(db: Database, periodic: Periodic, stop: asyncio.Event) -> None
                     else:
                         log.exception("periodic_failed", periodic=periodic.name)
                     error = f"{type(failure).__name__}: {failure}"
-                metrics.JOBS_FINISHED.labels(name, "failed" if error else "completed").inc()
+                metrics.JOBS_FINISHED.labels(service, name, "failed" if error else "completed").inc()
                 await lease.again(db, context, periodic.every_s, counts=False, error=error)
         except TRANSIENT as error:
             log.warning("jobs_database_away", error=str(error))
         await _pause(stop, min(max(periodic.every_s / 2, 0.05), 5.0))
 
 
-def _context(db: Database, row: Any, lease_s: float) -> JobContext:
+def _context(db: Database, service: str, row: Any, lease_s: float) -> JobContext:
     return JobContext(
         db=db,
         job_id=row["id"],
@@ -185,6 +198,7 @@ def _context(db: Database, row: Any, lease_s: float) -> JobContext:
         lease_s=lease_s,
         progress=row["progress"],
         traceparent=row["traceparent"],
+        service=service,
     )
 
 

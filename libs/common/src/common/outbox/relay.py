@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from common import event_metrics as metrics
+from common import metrics
 from common.bus.port import Producer
 from common.contracts.envelope import Record
 from common.db.pool import TRANSIENT, Connection, Database
@@ -72,6 +72,7 @@ class Relay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until stopped: wait for the lock, relay, begin again after any fault."""
+        metrics.OUTBOX_FAILURES.labels(self.name)
         failures = 0
         while not stop.is_set():
             try:

@@ -18,6 +18,7 @@ _SECURITY = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _HSTS = "max-age=63072000; includeSubDomains"
 
 
@@ -55,11 +56,10 @@ class RequestContext:
             try:
                 await self.app(scope, receive, send_with_headers)
             finally:
-                # The template, not the path: bounded, and without anybody's id or token.
+                # The template, not the path, and known methods: bounded, and without anybody's id or token.
                 route = getattr(scope.get("route"), "path", "unmatched")
-                HTTP_SECONDS.labels(self.service, scope["method"], route, str(status)).observe(
-                    time.perf_counter() - begin
-                )
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                HTTP_SECONDS.labels(self.service, method, route, str(status)).observe(time.perf_counter() - begin)
                 if current.is_recording():
                     current.update_name(f"{scope['method']} {route}")
                     current.set_attribute("http.route", route)

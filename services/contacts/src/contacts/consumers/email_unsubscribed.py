@@ -1,7 +1,9 @@
 """`email.unsubscribed`: a line in the ledger, and for "everything" a suppression too."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
+from common import metrics
 from common.contracts.email import EmailUnsubscribedV1
 from common.contracts.envelope import Received
 from common.db.pool import Connection
@@ -26,3 +28,6 @@ async def record_unsubscribes(tx: Connection, events: Sequence[Received[EmailUns
         if event.data.contact_id is not None
     ]
     await record_leavings(tx, leavings)
+    now = datetime.now(UTC)
+    for event in events:
+        metrics.UNSUBSCRIBE_SECONDS.labels("contacts").observe(max(0.0, (now - event.time).total_seconds()))

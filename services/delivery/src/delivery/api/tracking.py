@@ -4,9 +4,11 @@ A framework costs more here than the work does. No path changes anything on GET 
 """
 
 import re
+import time
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from common import metrics
 from common.contracts.addresses import InvalidAddress, a_label
 from common.contracts.email import EmailClickedV1, EmailOpenedV1
 from common.db.pool import TRANSIENT, Database
@@ -45,6 +47,8 @@ _MAIL_POLICY = (
         b"img-src http: https: data:; style-src 'unsafe-inline' https:; font-src https: data:; frame-ancestors 'none'"
     ),
 )
+_KINDS = {"o": "open", "c": "click", "u": "unsubscribe", "b": "view"}
+_STATUSES = (200, 302, 404, 413, 500, 503)
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -56,6 +60,12 @@ class Tracking:
         self._keys = keys
         self._kept = kept
         self._composer = composer
+        self._left = metrics.UNSUBSCRIBE_SECONDS.labels("delivery")
+        self._seconds = {
+            (place, status): metrics.TRACKER_SECONDS.labels(kind, str(status))
+            for place, kind in _KINDS.items()
+            for status in _STATUSES
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -64,18 +74,23 @@ class Tracking:
         path: str = scope["path"]
         method: str = scope["method"]
         place, token = path[1:2], path[3:]
-        if path[2:3] != "/" or place not in "ocub" or method not in {"GET", "HEAD", "POST"}:
+        if path[2:3] != "/" or place not in _KINDS or method not in {"GET", "HEAD", "POST"}:
             await self._other(path, send)
-        elif place == "o" and method != "POST":
-            await self._open(scope, token.removesuffix(".gif"), send)
-        elif place == "c" and method != "POST":
-            await self._click(scope, token, send)
-        elif place == "u":
-            await self._unsubscribe(scope, token, receive, send)
-        elif place == "b" and method != "POST":
-            await self._view(scope, token, send)
-        else:
-            await _missing(send)
+            return
+        begin, status = time.perf_counter(), 500
+        try:
+            if place == "o" and method != "POST":
+                status = await self._open(scope, token.removesuffix(".gif"), send)
+            elif place == "c" and method != "POST":
+                status = await self._click(scope, token, send)
+            elif place == "u":
+                status = await self._unsubscribe(scope, token, receive, send)
+            elif place == "b" and method != "POST":
+                status = await self._view(scope, token, send)
+            else:
+                status = await _missing(send)
+        finally:
+            self._seconds[place, status].observe(time.perf_counter() - begin)
 
     def _token(self, text: str, purpose: TokenPurpose) -> LinkToken | None:
         try:
@@ -83,70 +98,62 @@ class Tracking:
         except BadToken:
             return None
 
-    async def _open(self, scope: Scope, text: str, send: Send) -> None:
+    async def _open(self, scope: Scope, text: str, send: Send) -> int:
         token = self._token(text, "o")
         if token is None:
-            await _missing(send)
-            return
+            return await _missing(send)
         rule = _machine(scope)
         event = EmailOpenedV1(**_facts(token), machine=rule is not None, machine_rule=rule)
         await self._kept.durable(Outgoing(token.workspace_id, event))
-        await _answer(send, 200, _GIF_HEADERS, b"" if scope["method"] == "HEAD" else GIF)
+        return await _answer(send, 200, _GIF_HEADERS, b"" if scope["method"] == "HEAD" else GIF)
 
-    async def _click(self, scope: Scope, text: str, send: Send) -> None:
+    async def _click(self, scope: Scope, text: str, send: Send) -> int:
         token = self._token(text, "c")
         location = None if token is None else _location(token.url)
         if token is None or location is None:
-            await _missing(send)
-            return
+            return await _missing(send)
         rule = _machine(scope)
         event = EmailClickedV1(
             **_facts(token), machine=rule is not None, machine_rule=rule, link=token.link, url=token.url
         )
         await self._kept.durable(Outgoing(token.workspace_id, event))
-        await _answer(send, 302, [(b"location", location), (b"content-length", b"0"), *_COMMON], b"")
+        return await _answer(send, 302, [(b"location", location), (b"content-length", b"0"), *_COMMON], b"")
 
-    async def _unsubscribe(self, scope: Scope, text: str, receive: Receive, send: Send) -> None:
+    async def _unsubscribe(self, scope: Scope, text: str, receive: Receive, send: Send) -> int:
         token = self._token(text, "u")
         if token is None:
-            await _missing(send)
-            return
+            return await _missing(send)
         language = pages.language_of(_header(scope, b"accept-language"))
         if scope["method"] != "POST":
-            await _page(send, 200, pages.ask(language), head=scope["method"] == "HEAD")
-            return
+            return await _page(send, 200, pages.ask(language), head=scope["method"] == "HEAD")
         body = await _form(receive)
         if body is None:
-            await _answer(send, 413, [(b"content-length", b"0"), *_COMMON], b"")
-            return
+            return await _answer(send, 413, [(b"content-length", b"0"), *_COMMON], b"")
         if token.kind == "test":
-            await _page(send, 200, pages.tell(language, "test"))
-            return
+            return await _page(send, 200, pages.tell(language, "test"))
         everything = parse_qs(body.decode("utf-8", "replace")).get("scope") == ["all"]
         by_page = b"scope=" in body and b"One-Click" not in body
+        begin = time.perf_counter()
         try:
             async with self._db.transaction(token.workspace_id) as tx:
                 await unsubscribe(tx, token, "page" if by_page else "one_click", everything=everything)
         except TRANSIENT:
-            await _page(send, 503, pages.tell(language, "later"), retry=True)
-            return
-        await _page(send, 200, pages.done(language, everything=everything))
+            return await _page(send, 503, pages.tell(language, "later"), retry=True)
+        self._left.observe(time.perf_counter() - begin)
+        return await _page(send, 200, pages.done(language, everything=everything))
 
-    async def _view(self, scope: Scope, text: str, send: Send) -> None:
+    async def _view(self, scope: Scope, text: str, send: Send) -> int:
         token = self._token(text, "b")
         if token is None:
-            await _missing(send)
-            return
+            return await _missing(send)
         try:
             html = await self._composer.view(token.workspace_id, token.message_id)
         except Uncomposable:
-            await _missing(send)
-            return
+            return await _missing(send)
         except TRANSIENT:
             language = pages.language_of(_header(scope, b"accept-language"))
-            await _page(send, 503, pages.tell(language, "later"), retry=True)
-            return
-        await _page(send, 200, html, policy=_MAIL_POLICY, head=scope["method"] == "HEAD")
+            return await _page(send, 503, pages.tell(language, "later"), retry=True)
+        return await _page(send, 200, html, policy=_MAIL_POLICY, head=scope["method"] == "HEAD")
 
     async def _other(self, path: str, send: Send) -> None:
         if path in {"/healthz", "/readyz"}:
@@ -213,9 +220,10 @@ async def _form(receive: Receive) -> bytes | None:
             return body
 
 
-async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
+async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> int:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+    return status
 
 
 async def _page(
@@ -226,7 +234,7 @@ async def _page(
     policy: tuple[bytes, bytes] = _PAGE_POLICY,
     head: bool = False,
     retry: bool = False,
-) -> None:
+) -> int:
     body = html.encode()
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
@@ -236,8 +244,8 @@ async def _page(
     ]
     if retry:
         headers.append((b"retry-after", b"60"))
-    await _answer(send, status, headers, b"" if head else body)
+    return await _answer(send, status, headers, b"" if head else body)
 
 
-async def _missing(send: Send) -> None:
-    await _page(send, 404, pages.tell("en", "missing"))
+async def _missing(send: Send) -> int:
+    return await _page(send, 404, pages.tell("en", "missing"))

@@ -24,7 +24,7 @@ _LEAVE = "delete from mailers where id = $1 and epoch = $2"
 _FENCE = "update mailers set epoch = epoch + 1 where expires_at <= now()"
 
 _ORPHANED = """
-select i.id from intents i
+select i.id, i.mailer_id, i.mailer_epoch from intents i
  where not exists (select from mailers m where m.id = i.mailer_id and m.epoch = i.mailer_epoch) order by i.id limit 200
 """
 
@@ -35,7 +35,7 @@ update messages m set status = 'uncertain', class = 'mailer_gone', revision = m.
  where i.id = any($1) and m.workspace_id = i.workspace_id and m.id = any(i.ids) and m.status = 'attempting'
    and m.mailer_id = i.mailer_id and m.mailer_epoch = i.mailer_epoch
 returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.variant_id, m.status, m.class, m.attempt,
-          m.revision
+          m.revision, m.provider
 """
 
 _FORGET = "delete from mailers where expires_at < now() - interval '7 days'"
@@ -57,12 +57,13 @@ async def leave(tx: Connection, mailer_id: UUID, epoch: int) -> None:
     await tx.execute(_LEAVE, mailer_id, epoch)
 
 
-async def reap(tx: Connection) -> list[asyncpg.Record]:
-    """Messages under an intent whose mailer is gone become uncertain; their rows are returned."""
+async def reap(tx: Connection) -> tuple[list[asyncpg.Record], int]:
+    """Messages under an intent whose mailer is gone become uncertain; their rows, and how many mailers are gone."""
     await tx.execute(_FENCE)
-    orphaned = [row["id"] for row in await tx.fetch(_ORPHANED)]
+    found = await tx.fetch(_ORPHANED)
+    orphaned = [row["id"] for row in found]
     rows = await tx.fetch(_REAP, orphaned) if orphaned else []
     if orphaned:
         await tx.execute("delete from intents where id = any($1)", orphaned)
     await tx.execute(_FORGET)
-    return rows
+    return rows, len({(row["mailer_id"], row["mailer_epoch"]) for row in found})

@@ -24,6 +24,18 @@ select w.workspace_id, w.id, w.active, w.eligible, w.state_revision, w.uncertain
   from mailings w where (w.workspace_id, w.id) in (select * from unnest($1::uuid[], $2::uuid[]))
 """
 
+_STANDING = """
+select status, sum(n)::bigint as n from (
+  select case when c.status in ('pending', 'deferred') and (w.state <> 'running' or w.held_reason is not null)
+              then 'held' else c.status end as status, c.n
+    from message_counts c join mailings w on w.workspace_id = c.workspace_id and w.id = c.mailing_id
+   where c.status in ('pending', 'attempting', 'deferred', 'uncertain') and c.n > 0
+  union all
+  select m.status, 1 from mailings w join messages m on m.workspace_id = w.workspace_id and m.mailing_id = w.id
+   where w.active and w.kind <> 'campaign' and m.status in ('pending', 'attempting', 'deferred', 'uncertain')
+) t group by status
+"""
+
 _RECOUNT = """
 select coalesce(jsonb_object_agg(status || ':' || class, n), '{}') from (
   select status, class, count(*) as n from messages where workspace_id = $1 and mailing_id = $2 group by 1, 2) t
@@ -55,6 +67,11 @@ async def due(tx: Connection, limit: int = 100) -> list[asyncpg.Record]:
 async def states(tx: Connection, workspace_ids: list[UUID], ids: list[UUID]) -> list[asyncpg.Record]:
     """Counters, applied state and whether any message is under an intent: one snapshot, after the lock."""
     return await tx.fetch(_STATES, workspace_ids, ids)
+
+
+async def standing(tx: Connection) -> dict[str, int]:
+    """Messages by status that are open or uncertain, of all campaigns; of other mail, while it is active."""
+    return {row["status"]: row["n"] for row in await tx.fetch(_STANDING)}
 
 
 async def recount(tx: Connection, workspace_id: UUID, mailing_id: UUID) -> dict[str, int]:

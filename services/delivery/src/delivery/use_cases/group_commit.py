@@ -8,9 +8,10 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field
 
+from common import metrics
+from common.contracts.email import EmailClickedV1, EmailOpenedV1
 from common.db.pool import TRANSIENT, Database
 from common.outbox.writer import Outgoing, record
-from prometheus_client import Counter, Gauge
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +21,6 @@ COMMIT_S = 5.0
 RETRY_S = 0.5
 MOST_WAITING = 50_000
 MOST_PER_COMMIT = 2_000
-
-LOST = Counter("barid_tracker_events_lost_total", "Opens and clicks dropped because the buffer was full", ["type"])
-WAITING = Gauge("barid_tracker_events_waiting", "Opens and clicks that are not durable yet")
 
 
 @dataclass(slots=True)
@@ -42,11 +40,13 @@ class GroupCommit:
         self._waiting = 0
         self._some = asyncio.Event()
         self._closing = False
+        for contract in (EmailOpenedV1, EmailClickedV1):
+            metrics.TRACKER_LOST.labels(contract.__name__)  # shown from the start, so that the first one is an increase
 
     async def durable(self, event: Outgoing) -> bool:
         """Add an event; True once it is committed, False if that takes longer than anybody should wait."""
         if self._waiting >= self._most:
-            LOST.labels(type(event.data).__name__).inc()
+            metrics.TRACKER_LOST.labels(type(event.data).__name__).inc()
             return False
         batch = self._gathering
         if batch is None or len(batch.events) >= MOST_PER_COMMIT:
@@ -85,7 +85,7 @@ class GroupCommit:
                 await record(tx, batch.events)
         except TRANSIENT as error:
             # It may have committed all the same; the events' ids make a repetition harmless.
-            WAITING.set(self._waiting)
+            metrics.TRACKER_WAITING.set(self._waiting)
             log.warning("tracked events wait for the database", extra={"error": type(error).__name__})
             await asyncio.sleep(RETRY_S)
             return
@@ -96,14 +96,14 @@ class GroupCommit:
         self._batches.popleft()
         self._waiting -= len(batch.events)
         _answer(batch.answered, True)
-        WAITING.set(self._waiting)
+        metrics.TRACKER_WAITING.set(self._waiting)
 
     def _single_out(self, batch: _Batch) -> None:
         """One event must not hold up all the others for ever: each by itself, and what cannot be stored is lost."""
         self._batches.popleft()
         if len(batch.events) == 1:
             self._waiting -= 1
-            LOST.labels(type(batch.events[0].data).__name__).inc()
+            metrics.TRACKER_LOST.labels(type(batch.events[0].data).__name__).inc()
             _answer(batch.answered, False)
             return
         parts = [_Batch(batch.answered, [event]) for event in batch.events]

@@ -1,9 +1,12 @@
 """Outcomes, counters, blocks, events and the intents they end: one transaction per batch."""
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+import asyncpg
+from common import metrics
 from common.db.pool import TRANSIENT, Database
 from common.ids import new_id
 
@@ -30,9 +33,17 @@ async def record_outcomes(db: Database, mailer_id: UUID, epoch: int, batch: Sequ
             )
         await events.statuses(tx, rows, block_ids)
         await marks.unmark(tx, mailer_id, epoch, [o.workspace_id for o in batch], [o.id for o in batch])
+    count(rows)
     refused = {(row["workspace_id"], row["mailing_id"]) for row in rows if row["class"] == "policy"}
     if refused:
         await hold_refused(db, refused)
+
+
+def count(rows: Iterable[asyncpg.Record]) -> None:
+    """Count what became of messages, once it is committed."""
+    found = Counter((row["status"], row["class"], row["provider"]) for row in rows)
+    for (status, klass, provider), n in found.items():
+        metrics.SENDS.labels(status, klass, provider).inc(n)
 
 
 async def record_one_by_one(db: Database, mailer_id: UUID, epoch: int, batch: Sequence[Outcome]) -> None:

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from common import metrics
 from common.clock import Clock
 from common.db.pool import TRANSIENT, Database
 from common.telemetry import batch_span
@@ -23,7 +24,7 @@ from delivery.domain.providers import PROVIDERS
 from delivery.smtp.route import Breaker, Route
 from delivery.use_cases.composing import Composer
 from delivery.use_cases.lease import RENEW_EVERY_S, RETRY_EVERY_S, Lease
-from delivery.use_cases.record_outcomes import record_one_by_one, record_outcomes
+from delivery.use_cases.record_outcomes import count, record_one_by_one, record_outcomes
 from delivery.use_cases.transmitting import Transmitter
 from delivery.use_cases.window import FLUSH_AFTER_S, Item, Window
 
@@ -67,6 +68,9 @@ class Mailer:
         self._stopping = False
         self._in_doubt = False
         self._closed = asyncio.Event()
+        self._seconds = {provider: metrics.SEND_SECONDS.labels(provider) for provider in PROVIDERS}
+        for provider in PROVIDERS:
+            metrics.SENDS.labels("sent", "", provider)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; then give back what has not begun, finish what has, and record it all."""
@@ -133,7 +137,9 @@ class Mailer:
             await self._settle_doubt()
         async with self._db.transaction() as tx:
             rows = await marks.take(tx, self.lease.mailer_id, epoch, limit, quotas)
-            await events.statuses(tx, [row for row in rows if row["status"] == "suppressed"])
+            suppressed = [row for row in rows if row["status"] == "suppressed"]
+            await events.statuses(tx, suppressed)
+        count(suppressed)
         now = time.monotonic()
         for row in rows:
             if row["status"] == "attempting":
@@ -201,6 +207,10 @@ class Mailer:
             else:
                 break
         self.window.committed(entries)
+        now = time.monotonic()
+        for item, outcome in entries:
+            if outcome.status != "pending":
+                self._seconds[item.provider].observe(now - item.marked_at)
 
     async def _keep_lease(self) -> None:
         while True:

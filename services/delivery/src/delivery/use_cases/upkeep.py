@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from common import metrics
 from common.contracts.delivery import DeliveryProgressedV1
 from common.db.pool import Connection, Database
 from common.outbox.writer import Outgoing, record
@@ -12,7 +13,8 @@ from common.outbox.writer import Outgoing, record
 from delivery import events
 from delivery.db import mailers, progress, sweeps
 from delivery.domain.balance import Balance, balance_of
-from delivery.use_cases.record_outcomes import hold_refused
+from delivery.domain.ledger import OPEN
+from delivery.use_cases.record_outcomes import count, hold_refused
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +22,10 @@ log = logging.getLogger(__name__)
 async def reap_mailers(db: Database) -> None:
     """What a gone mailer had under its intents becomes uncertain."""
     async with db.transaction() as tx:
-        rows = await mailers.reap(tx)
+        rows, gone = await mailers.reap(tx)
         await events.statuses(tx, rows)
+    count(rows)
+    metrics.LEASES_EXPIRED.labels("mailer").inc(gone)
     if rows:
         log.warning("a mailer is gone; its messages are uncertain", extra={"n": len(rows)})
 
@@ -36,11 +40,21 @@ async def sweep(db: Database) -> None:
         async with db.transaction() as tx:
             more = await sweeps.cancel(tx)
     async with db.transaction() as tx:
-        await events.statuses(tx, await sweeps.expire(tx))
+        expired = await sweeps.expire(tx)
+        await events.statuses(tx, expired)
+    count(expired)
     async with db.transaction() as tx:
         await sweeps.retry_once(tx)
     async with db.transaction() as tx:
         await sweeps.rest(tx)
+
+
+async def measure_ledger(db: Database) -> None:
+    """What is open, and what is uncertain."""
+    async with db.connection() as connection:
+        found = await progress.standing(connection)
+    for status in (*OPEN, "held", "uncertain"):
+        metrics.LEDGER.labels(status).set(found.get(status, 0))
 
 
 async def publish_progress(db: Database) -> None:
@@ -70,6 +84,7 @@ async def _told(tx: Connection, row: asyncpg.Record, due: asyncpg.Record) -> Del
     if final and not before.get("final"):
         counted = balance_of(await progress.recount(tx, workspace_id, row["id"]))
         if counted != balance:
+            metrics.LEDGER_MENDED.labels("delivery").inc()
             log.error("the counters differed from the ledger", extra={"campaign_id": str(row["id"])})
             await progress.mend(tx, workspace_id, row["id"])
             balance, bump = counted, 1

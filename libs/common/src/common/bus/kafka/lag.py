@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -58,6 +58,18 @@ class Lag:
             keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
+
+
+async def ends(
+    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], options: KafkaOptions
+) -> dict[TopicPartition, int]:
+    """The offset that each partition's next record will get. Raises BusUnavailable."""
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            found: dict[TopicPartition, int] = await consumer.end_offsets(places)
+    except (KafkaError, OSError) as error:
+        raise told(error, options) from error
+    return found
 
 
 async def first_there(

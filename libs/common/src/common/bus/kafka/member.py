@@ -18,7 +18,7 @@ from aiokafka.errors import (
 
 from common.bus.kafka.clients import consumer_of, stop
 from common.bus.kafka.faults import reason, told
-from common.bus.kafka.lag import Lag, first_there
+from common.bus.kafka.lag import Lag, ends, first_there
 from common.bus.kafka.options import KafkaOptions, Timing
 from common.errors import BaridError
 
@@ -165,6 +165,15 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         with contextlib.suppress(IllegalStateError):
             return any((consumer.highwater(place) or 0) > at for place, at in self.positions.items())
         return False
+
+    async def behind(self, places: Mapping[TopicPartition, int]) -> int:
+        """How many records lie after these offsets, of the partitions held. Raises BusUnavailable."""
+        consumer = self._consumer
+        mine = {place: at for place, at in places.items() if place in self.positions}
+        if consumer is None or not mine:
+            return 0
+        after = await ends(consumer, list(mine), self._options)
+        return sum(max(0, after[place] - at) for place, at in mine.items())
 
     # The end
 

@@ -54,6 +54,11 @@ class KafkaReader:
         """Where the next poll reads."""
         return {self._source(place): at for member in self._members for place, at in member.positions.items()}
 
+    async def behind(self, positions: Mapping[str, int]) -> int:
+        """By what the brokers say now; of partitions held back, which fetch nothing, too."""
+        places = {self._place(source): at for source, at in positions.items()}
+        return sum(await asyncio.gather(*(member.behind(places) for member in self._members)))
+
     def committed(self, positions: Mapping[str, int]) -> None:
         """Shown as lag by the broker, within seconds."""
         places = {self._place(source): at for source, at in positions.items()}

@@ -73,6 +73,14 @@ class PostgresReader:
         """Where the next poll reads."""
         return dict(self._positions)
 
+    async def behind(self, positions: Mapping[str, int]) -> int:
+        """The ids of the log after the lowest position: an upper bound, as they are given out over all topics."""
+        if not positions:
+            return 0
+        async with self._db.connection() as connection:
+            head = await connection.fetchrow(_HEAD)
+        return max(0, head["next_id"] - min(positions.values())) if head else 0
+
     def committed(self, positions: Mapping[str, int]) -> None:
         """Shown as lag after the next heartbeat."""
         self._mirror.update(positions)
