@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from analytics.consumers.subscriptions import ingest, scoring
 from analytics.db import facts
 from analytics.use_cases.scoring import BATCH, score_due_contacts
+from common.bus.port import Reader
 from common.bus.postgres import PostgresBus
 from common.bus.postgres.append import append
+from common.consumer.decode import topics
 from common.consumer.runner import Runner
 from common.consumer.subscription import Consumer
 from common.contracts.email import EmailClickedV1, EmailOpenedV1, EmailSentV1
@@ -37,9 +39,9 @@ async def run() -> list[Figure]:
             for start in range(0, len(events), STEP):
                 async with bus.db.transaction() as tx:
                     await append(tx, [as_record(event) for event in events[start : start + STEP]])
-            ingested = await consume(bus, analytics.worker, ingest(), len(events))
+            ingested = await consume(reader_of(bus, ingest()), analytics.worker, ingest(), "facts", len(events))
             started = time.perf_counter()
-            await consume(bus, analytics.worker, scoring(0), len(touched))
+            await consume(reader_of(bus, scoring(0)), analytics.worker, scoring(0), "score_events", len(touched))
             await score_all(analytics.worker)
             scored = time.perf_counter() - started
         finally:
@@ -92,16 +94,19 @@ async def bare_inserts(db: Database, events: list[Outgoing]) -> float:
     return rate
 
 
-async def consume(bus: PostgresBus, db: Database, consumer: Consumer, wanted: int) -> float:
-    """Seconds until the consumer has committed everything on the bus that is for it."""
-    reader = bus.reader(consumer.name, [subscribed(one.contract) for one in consumer.subscriptions])
+def reader_of(bus: PostgresBus, consumer: Consumer) -> Reader:
+    """A member of the consumer's group."""
+    return bus.reader(consumer.name, topics(consumer))
+
+
+async def consume(reader: Reader, db: Database, consumer: Consumer, table: str, wanted: int) -> float:
+    """Seconds until the consumer has committed everything on the bus that is for it: rows of a table."""
     stop = asyncio.Event()
     started = time.perf_counter()
     task = asyncio.create_task(Runner(consumer, db, reader).run(stop))
-    query = "select count(*) from facts" if consumer.name.endswith("ingest") else "select count(*) from score_events"
     while True:
         async with db.connection() as connection:
-            if await connection.fetchval(query) >= wanted:
+            if await connection.fetchval(f"select count(*) from {table}") >= wanted:
                 break
         await asyncio.sleep(0.1)
         if task.done():
@@ -111,13 +116,6 @@ async def consume(bus: PostgresBus, db: Database, consumer: Consumer, wanted: in
     await task
     await reader.close()
     return took
-
-
-def subscribed(contract: type) -> str:
-    """The topic of a contract."""
-    from common.contracts.topics import BY_CONTRACT
-
-    return BY_CONTRACT[contract].name
 
 
 async def score_all(db: Database) -> None:

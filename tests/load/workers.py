@@ -1,0 +1,66 @@
+"""`analytics worker` processes as production runs them, on a lag that waits on Kafka."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from common.bus.kafka import KafkaOptions
+from common.db.pool import Connection
+
+from tests.fixtures.databases import ServiceDatabase
+
+_JOINED = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+_LEFT = """
+select coalesce(sum(next_offset), 0) < $2 or exists (select from score_due)
+from consumer_offsets where consumer = $1
+"""
+
+
+async def work_off(db: ServiceDatabase, options: KafkaOptions, only: str, lag: int, workers: int = 1) -> float:
+    """Seconds from when all workers hold partitions until the lag is read, and everyone in it is scored."""
+    async with AsyncExitStack() as stack, db.worker.connection() as watching:
+        async with db.worker.transaction() as gate:
+            # Nobody learns where to read before all have joined: starting is not what is measured.
+            await gate.execute("lock table consumer_offsets in access exclusive mode")
+            for _ in range(workers):
+                await stack.enter_async_context(worker(db, options, only))
+            await until(watching, f"select ({_JOINED}) >= $1", workers)
+        started = time.perf_counter()
+        await until(watching, f"select not ({_LEFT})", f"analytics.{only}", lag)
+        return time.perf_counter() - started
+
+
+async def until(watching: Connection, query: str, *arguments: object) -> None:
+    """Wait until it answers true."""
+    async with asyncio.timeout(300):
+        while not await watching.fetchval(query, *arguments):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def worker(db: ServiceDatabase, options: KafkaOptions, only: str) -> AsyncIterator[None]:
+    """One process. Clicks need not settle: what is measured is work, not waiting."""
+    env = {
+        **os.environ,
+        "BARID_BUS": "kafka",
+        "BARID_KAFKA_BOOTSTRAP": options.bootstrap,
+        "BARID_KAFKA_PREFIX": options.prefix,
+        "BARID_LOG_LEVEL": "ERROR",
+        "ANALYTICS_WORKER_DATABASE_URL": db.worker_url,
+        "ANALYTICS_CLICK_SETTLE_S": "0",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "analytics", "worker", "--only", only, env=env, stdin=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        died = process.returncode
+        if died is None:
+            process.terminate()
+            await process.wait()
+    if died is not None:
+        raise AssertionError(f"a worker ended with status {died}")
