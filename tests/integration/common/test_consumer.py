@@ -253,7 +253,7 @@ PROCESS = textwrap.dedent(
                 run_consumers([Consumer("campaigns.main", (Subscription(SegmentChangedV1, fail),))], db, settings, stop)
             )
 
-    dispatch("demo", Settings, {"worker": worker})
+    dispatch("demo", Settings, {"worker": worker}, guarded=False)
     """
 )
 

@@ -49,7 +49,8 @@ async def tell(settings, stop, what: Literal["one", "two"]):
     print("told", what)
 
 dispatch(
-    "demo", Settings, {"worker": worker, "api": api, "lost": lost, "stuck": stuck, "web": web, "tell": tell}
+    "demo", Settings, {"worker": worker, "api": api, "lost": lost, "stuck": stuck, "web": web, "tell": tell},
+    guarded=False,
 )
 '''
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from common.errors import Misconfigured
+from common.guard import guard
 from common.health import health
 from common.settings import SharedSettings, load
 from common.web.server import serve
@@ -26,10 +27,13 @@ log = structlog.get_logger("barid.processes")
 async def gateway(stop: asyncio.Event) -> None:
     """The APIs of the four services behind one address."""
     stack = stack_settings()
-    apps = {service: _module(service, "main").create_app(_settings(service)) for service in SERVICES}
-    tracker = _settings("delivery")
+    settings = {service: _settings(service) for service in SERVICES}
+    apps = {service: _module(service, "main").create_app(settings[service]) for service in SERVICES}
+    tracker = settings["delivery"]
     proxy = Proxy(f"http://{tracker.tracker_host}:{tracker.tracker_port}")
     application = Gateway(apps, proxy, stack.url)
+    if not await guard(stop, load(SharedSettings), [(service, "api", settings[service]) for service in SERVICES]):
+        return
     async with application.lifespan():
         await serve(application, stack.host, stack.port, stop, setting="BARID_PORT")
 
@@ -91,8 +95,11 @@ async def _parts(stop: asyncio.Event, parts: list[tuple[str, str]]) -> None:
     runs: dict[str, Run] = {
         f"{service} {part}": partial(_module(service, part).run, settings[service]) for service, part in parts
     }
-    async with health(load(SharedSettings), [(service, part, settings[service]) for service, part in parts]):
-        await together(stop, runs)
+    these = [(service, part, settings[service]) for service, part in parts]
+    shared = load(SharedSettings)
+    async with health(shared, these):
+        if await guard(stop, shared, these):
+            await together(stop, runs)
 
 
 def _settings(service: str) -> Any:

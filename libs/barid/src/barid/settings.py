@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from common.settings import SharedSettings, load
+from common.settings import SharedSettings, load, variable
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -69,13 +69,13 @@ def catalogue() -> Iterator[Setting]:
     groups: list[tuple[str, type[BaseSettings]]] = [("one machine", StackSettings), ("shared", SharedSettings)]
     groups += [(service, import_module(f"{service}.settings").Settings) for service in SERVICES]
     for group, model in groups:
-        for name, field in model.model_fields.items():
-            variable = _variable(model, name, field)
-            if variable not in seen:
-                seen.add(variable)
-                yield Setting(variable, _default(field.default), field.description or "", group)
-    for variable in ("BUS_OWNER_DATABASE_URL", "BARID_PG_BINDIR", "BARID_SECRETS_DIR"):
-        yield Setting(variable, "", _EXTRA[variable], "one machine")
+        for field, info in model.model_fields.items():
+            name = variable(model, field)
+            if name not in seen:
+                seen.add(name)
+                yield Setting(name, _default(info.default), info.description or "", group)
+    for name, text in _EXTRA.items():
+        yield Setting(name, "", text, "one machine")
 
 
 _EXTRA = {
@@ -83,12 +83,6 @@ _EXTRA = {
     "BARID_PG_BINDIR": "folder of PostgreSQL's programs for the embedded server",
     "BARID_SECRETS_DIR": "folder with a file per secret, named as the setting in lower case",
 }
-
-
-def _variable(model: type[BaseSettings], name: str, field: Any) -> str:
-    if isinstance(field.validation_alias, str):
-        return field.validation_alias
-    return f"{model.model_config.get('env_prefix', '')}{name}".upper()
 
 
 def _default(value: Any) -> str:

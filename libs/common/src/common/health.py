@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from common.bus import open_producer
 from common.db.pool import Database
+from common.db.schema import UnfitSchema, schema_of
 from common.settings import ServiceSettings, SharedSettings
 from common.web.server import listen, serve_on
 
@@ -48,9 +49,9 @@ async def health(shared: SharedSettings, processes: Sequence[tuple[str, str, Ser
             url = settings.require_url("worker")
             database = await Database.open(url, name=name, max_size=1, statement_timeout_s=READY_S)
             stack.push_async_callback(database.close)
-            parts[f"{service} database"] = _reads(database)
+            parts[f"{service} database"] = _fits(database, service)
         if any("bus" in NEEDS[process] for _, process, _ in needing):
-            parts["bus"] = (await stack.enter_async_context(open_producer(shared))).ready
+            parts["bus"] = (await stack.enter_async_context(open_producer(shared, ()))).ready
         ended = asyncio.Event()
         serving = asyncio.create_task(serve_on(Health(parts), listener, ended), name="health")
         try:
@@ -85,12 +86,12 @@ class Health:
 
     async def _readiness(self) -> Response:
         answers = await asyncio.gather(*(part.answers() for part in self._parts.values()))
-        missing = [name for name, answered in zip(self._parts, answers, strict=True) if not answered]
+        missing = {name: why for name, why in zip(self._parts, answers, strict=True) if why is not None}
         if not missing:
             return Response(b'{"status":"ready"}', media_type="application/json")
-        detail = "; ".join(f"the {name} does not answer" for name in missing)
+        detail = "; ".join(missing.values())
         return _problem(
-            503, "not_ready", "Not ready", detail[0].upper() + detail[1:], {"parts": missing}, {"Retry-After": "2"}
+            503, "not_ready", "Not ready", detail[0].upper() + detail[1:], {"parts": [*missing]}, {"Retry-After": "2"}
         )
 
 
@@ -100,10 +101,10 @@ class _Part:
     def __init__(self, name: str, check: Check) -> None:
         self._name = name
         self._check = check
-        self._asking: asyncio.Task[bool] | None = None
+        self._asking: asyncio.Task[str | None] | None = None
 
-    async def answers(self) -> bool:
-        """Whether it answers within READY_S. What hangs is given up, and not waited for."""
+    async def answers(self) -> str | None:
+        """What is wrong with it, if anything. What hangs longer than READY_S is given up, and not waited for."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask(), name=f"health {self._name}")
         asking = self._asking
@@ -113,21 +114,26 @@ class _Part:
         asking.cancel()
         if self._asking is asking:
             self._asking = None
-        return False
+        return f"the {self._name} does not answer"
 
-    async def _ask(self) -> bool:
+    async def _ask(self) -> str | None:
         try:
             await self._check()
+        except UnfitSchema as error:
+            log.warning("not_ready", part=self._name, error=error.message)
+            return error.message
         except Exception as error:
             log.warning("not_ready", part=self._name, error=type(error).__name__)
-            return False
-        return True
+            return f"the {self._name} does not answer"
+        return None
 
 
-def _reads(database: Database) -> Check:
+def _fits(database: Database, service: str) -> Check:
+    """It answers, and has not been migrated to what this code cannot run on."""
+
     async def check() -> None:
         async with database.connection() as connection:
-            await connection.fetchval("select 1")
+            await schema_of(service).check(connection)
 
     return check
 

@@ -15,6 +15,7 @@ import uvloop
 
 from common.errors import BaridError, Misconfigured
 from common.exits import FAILED, MISCONFIGURED, brief, fail
+from common.guard import guard
 from common.health import health
 from common.logging import set_up_logging
 from common.settings import ServiceSettings, load
@@ -35,12 +36,18 @@ log = structlog.get_logger()
 
 
 def dispatch(
-    service: str, settings: type[ServiceSettings], commands: Mapping[str, Run | str], argv: Sequence[str] | None = None
+    service: str,
+    settings: type[ServiceSettings],
+    commands: Mapping[str, Run | str],
+    argv: Sequence[str] | None = None,
+    *,
+    guarded: bool = True,
 ) -> NoReturn:
     """Run `<service> COMMAND`. A command is a process module's `run`, or "package.module:run" to import it late.
 
     Parameters of `run` after `settings` and `stop` become options (`only` → `--only NAME`), or, without a default,
-    words that must follow the command; a `Literal` says which.
+    words that must follow the command; a `Literal` says which. Nothing runs before `guard` has looked at what it
+    needs; `guarded=False` is for a program without a database.
     """
     parser = _parser(service, commands)
     arguments, rest = parser.parse_known_args(argv)
@@ -61,8 +68,10 @@ def dispatch(
         set_up_tracing(service, loaded.otlp_endpoint)
 
         async def main(stop: asyncio.Event) -> None:
-            async with health(loaded, [(service, name, loaded)]):
-                await run(loaded, stop, **options)
+            these = [(service, name, loaded)]
+            async with health(loaded, these):
+                if not guarded or await guard(stop, loaded, these):
+                    await run(loaded, stop, **options)
 
         run_process(main)
     except Misconfigured as error:

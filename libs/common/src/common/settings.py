@@ -70,6 +70,13 @@ class SharedSettings(BaseSettings):
         description="/healthz, /readyz and /metrics of workers, relays, jobs and mailers; no listener without it",
     )
     health_host: str = Field("127.0.0.1", validation_alias="BARID_HEALTH_HOST", description="where that port is")
+    start_wait_s: float = Field(
+        0,
+        ge=0,
+        le=3600,
+        validation_alias="BARID_START_WAIT_S",
+        description="how long a start waits for a migration, topics or a broker that may still come; else it fails",
+    )
     instance: str = Field("", validation_alias="BARID_INSTANCE", description="stable name of this process")
 
     @field_validator("public_url")
@@ -112,9 +119,14 @@ class ServiceSettings(SharedSettings):
         field = {"owner": "database_url", "api": "api_database_url", "worker": "worker_database_url"}[role]
         value: SecretStr | None = getattr(self, field)
         if value is None:
-            prefix = self.model_config.get("env_prefix", "")
-            raise Misconfigured(f"{prefix}{field.upper()} is not set")
+            raise Misconfigured(f"{variable(type(self), field)} is not set")
         return value.get_secret_value()
+
+
+def variable(model: type[BaseSettings], field: str) -> str:
+    """The environment variable of a field."""
+    alias = model.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else f"{model.model_config.get('env_prefix', '')}{field}".upper()
 
 
 def load(settings: type[Any], **overrides: Any) -> Any:

@@ -1,6 +1,6 @@
 """Opening the bus that the settings name."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from common.bus.port import Producer, Reader
@@ -8,15 +8,28 @@ from common.contracts.topics import BY_NAME
 from common.settings import SharedSettings
 
 
-@asynccontextmanager
-async def open_producer(settings: SharedSettings) -> AsyncIterator[Producer]:
-    """A producer on the configured transport. Raises in one line when it cannot be used."""
-    if settings.bus == "kafka":
-        from common.bus.kafka import KafkaOptions, KafkaProducer, topics
+async def reach(settings: SharedSettings, topics: Iterable[str]) -> None:
+    """Raise in one line unless Kafka can be used and has these topics as the contracts ask."""
+    from common.bus.kafka import KafkaOptions
+    from common.bus.kafka.topics import check
 
-        options = KafkaOptions.of(settings)
-        await topics.check(options, BY_NAME)
-        producer = KafkaProducer(options)
+    await check(KafkaOptions.of(settings), topics)
+
+
+@asynccontextmanager
+async def open_producer(settings: SharedSettings, topics: Iterable[str] | None = None) -> AsyncIterator[Producer]:
+    """A producer on the configured transport. Raises in one line when it cannot be used.
+
+    `topics`: those it will write, which are looked at first; all of them without it. A service's own user at the
+    broker sees no others.
+    """
+    if settings.bus == "kafka":
+        from common.bus.kafka import KafkaOptions, KafkaProducer
+
+        names = BY_NAME if topics is None else [*topics]
+        if names:
+            await reach(settings, names)
+        producer = KafkaProducer(KafkaOptions.of(settings))
         try:
             yield producer
         finally:
@@ -33,11 +46,9 @@ async def open_reader(settings: SharedSettings, group: str, topics: Sequence[str
     """A member of a group on the configured transport; leaves the group at the end."""
     if settings.bus == "kafka":
         from common.bus.kafka import KafkaOptions, KafkaReader
-        from common.bus.kafka.topics import check
 
-        options = KafkaOptions.of(settings)
-        await check(options, topics)
-        member = KafkaReader(options, group, topics)
+        await reach(settings, topics)
+        member = KafkaReader(KafkaOptions.of(settings), group, topics)
         try:
             yield member
         finally:

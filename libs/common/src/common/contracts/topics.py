@@ -169,3 +169,13 @@ TOPICS: tuple[Topic, ...] = (
 
 BY_NAME = {topic.name: topic for topic in TOPICS}
 BY_CONTRACT = {topic.contract: topic for topic in TOPICS}
+
+
+def owned_by(service: str) -> list[Topic]:
+    """The topics that a service writes."""
+    return [topic for topic in TOPICS if service in topic.owners]
+
+
+def read_by(service: str) -> list[Topic]:
+    """The topics that a service reads, in any of its groups."""
+    return [topic for topic in TOPICS if any(group.partition(".")[0] == service for group in topic.consumers)]

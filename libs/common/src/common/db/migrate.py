@@ -1,26 +1,29 @@
 """Migrations: one Alembic tree per service, all run the same way.
 
 A revision is plain SQL in `op.execute`; several statements in one call are fine. `create index concurrently`
-goes into `with op.get_context().autocommit_block():`.
+goes into `with op.get_context().autocommit_block():`. `oldest` beside `revision` names the oldest code that still
+runs on the new schema; without it, that of the revision before.
 """
 
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 from alembic import command, context
 from alembic.config import Config
-from alembic.script import ScriptDirectory
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
 
+from common.db import schema
+from common.db.revisions import migrations_of, revisions_of
 from common.errors import Misconfigured
 
 # A migration never queues behind a long transaction, with all other queries queueing behind it.
@@ -28,39 +31,47 @@ LOCK_TIMEOUT = "5s"
 _LOCK = 0x6261726964
 
 
-def migrations_of(service: str | Path) -> Path:
-    """The folder of a service's migrations; the bus has its own within common. Raises Misconfigured."""
-    if isinstance(service, Path):
-        return service
-    spec = find_spec("common.bus" if service == "bus" else service)
-    if spec is None or spec.origin is None:
-        raise Misconfigured(f"the service {service} is not installed")
-    package = Path(spec.origin).parent
-    for folder in (package / "migrations", package.parent.parent / "migrations"):
-        if (folder / "env.py").exists():
-            return folder
-    raise Misconfigured(f"the migrations of {service} are not installed beside {package}")
-
-
 def upgrade(service: str | Path, url: str) -> None:
-    """Bring a database to the newest revision. Blocks: a coroutine with other work calls it by `asyncio.to_thread`."""
+    """Bring a database to the newest revision. Blocks: a coroutine with other work calls it by `asyncio.to_thread`.
+
+    A newer schema that serves this code is left as it is, so that a release can be taken back; another one raises
+    UnfitSchema.
+    """
     with ThreadPoolExecutor(1) as thread:  # Alembic needs a loop of its own, and ours may be running
-        thread.submit(command.upgrade, _config(service, url), "head").result()
+        thread.submit(_upgrade, service, url).result()
 
 
-def head(service: str | Path) -> str | None:
+def _upgrade(service: str | Path, url: str) -> None:
+    try:
+        if asyncio.run(_newer(service, url)):
+            return
+        command.upgrade(_config(service, url), "head")
+    except CommandError as error:
+        raise schema.UnfitSchema(f"the database {schema.name_of(url)} cannot be migrated: {error}") from error
+
+
+async def _newer(service: str | Path, url: str) -> bool:
+    """Whether the database is at a later revision that serves this code. Raises UnfitSchema when it does not."""
+    known = schema.known_to(service)
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        return await known.check(connection) != known.head
+    except schema.OldSchema:
+        return False
+    finally:
+        await connection.close()
+
+
+def head(service: str | Path) -> str:
     """The newest revision there is."""
-    return ScriptDirectory.from_config(_config(service, "")).get_current_head()
+    return revisions_of(service)[-1].id
 
 
 async def current(url: str) -> str | None:
     """The revision a database is at."""
     connection = await asyncpg.connect(url, timeout=10)
     try:
-        if await connection.fetchval("select to_regclass('alembic_version')") is None:
-            return None
-        found: str | None = await connection.fetchval("select version_num from alembic_version")
-        return found
+        return await schema.revision(connection)
     finally:
         await connection.close()
 
@@ -89,10 +100,20 @@ async def _run(url: str) -> None:
 def _migrate(connection: Connection) -> None:
     connection.exec_driver_sql(f"select pg_advisory_lock({_LOCK})")  # two deploys at once: the second waits
     connection.exec_driver_sql(f"set lock_timeout = '{LOCK_TIMEOUT}'")
+    connection.exec_driver_sql(schema.RECORD)
     connection.commit()
-    context.configure(connection=connection, target_metadata=None, transaction_per_migration=True)
+    context.configure(
+        connection=connection, target_metadata=None, transaction_per_migration=True, on_version_apply=_keep_oldest
+    )
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _keep_oldest(ctx: MigrationContext, step: MigrationInfo, heads: Any, run_args: Any) -> None:  # noqa: ARG001
+    """Tell older code, in the transaction of the migration, whether the schema still serves it."""
+    oldest = {one.id: one.oldest for one in revisions_of(Path(context.script.dir))}
+    if step.is_upgrade and step.up_revision_id is not None and ctx.connection is not None:
+        ctx.connection.exec_driver_sql(schema.KEEP, (step.up_revision_id, oldest[step.up_revision_id]))
 
 
 def _several_statements(cursor: Any, statement: str, parameters: Any, execution: Any) -> bool:

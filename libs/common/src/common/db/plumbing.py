@@ -159,3 +159,14 @@ def protect(service: str, *tables: str) -> list[str]:
         """
         for table in tables
     ]
+
+
+def keep_record(*roles: str) -> list[str]:
+    """Every process reads at which revision the schema is and what code it serves; only a migration writes it."""
+    return [
+        f"""
+        revoke all on alembic_version, schema_code from {role};
+        grant select on alembic_version, schema_code to {role};
+        """
+        for role in roles
+    ]

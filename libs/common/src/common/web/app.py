@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from common.db.pool import Database
+from common.db.schema import Schema, UnfitSchema, schema_of
 from common.errors import Misconfigured
 from common.settings import ServiceSettings
 from common.web.access import Revocations
@@ -79,7 +80,7 @@ def create_app(
     app.state.settings = settings
     app.state.tokens = verifier
     add_problem_handlers(app)
-    app.include_router(_health())
+    app.include_router(_health(schema_of(service)))
     for router in (*routers, *public_routers):
         app.include_router(router, max_body_size=max_body)
     app.openapi = lambda: _document_once(app)  # type: ignore[method-assign]
@@ -105,7 +106,7 @@ def _middleware(service: str, settings: ServiceSettings) -> list[Middleware]:
     ]
 
 
-def _health() -> APIRouter:
+def _health(schema: Schema) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/healthz")
@@ -116,11 +117,13 @@ def _health() -> APIRouter:
     async def readyz(request: Request) -> Response:
         try:
             async with asyncio.timeout(READY_S), request.app.state.db.connection() as connection:
-                await connection.fetchval("select 1")
+                await schema.check(connection)
+        except UnfitSchema as error:
+            return _not_ready(error.message)
         except Exception as error:
             if not is_outage(error):
                 raise
-            return answer(503, "not_ready", "Not ready", "The database does not answer", headers={"Retry-After": "2"})
+            return _not_ready("The database does not answer")
         return Response(b'{"status":"ready"}', media_type="application/json")
 
     @router.get("/metrics")
@@ -128,6 +131,10 @@ def _health() -> APIRouter:
         return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router
+
+
+def _not_ready(detail: str) -> Response:
+    return answer(503, "not_ready", "Not ready", detail[0].upper() + detail[1:], headers={"Retry-After": "2"})
 
 
 def _operation_id(route: APIRoute) -> str:
