@@ -81,6 +81,10 @@ def rude_server() -> Iterator[int]:
         ({"BARID_SMTP_URL": "rude"}, "BARID_SMTP_URL"),
         ({"DATABASE_URL": "postgresql://u:hush@127.0.0.1:1/postgres"}, "DATABASE_URL"),
         ({"BARID_PG_BINDIR": "/nowhere"}, "BARID_PG_BINDIR"),
+        (
+            {"BARID_ENV": "production", "DATABASE_URL": "postgresql://postgres:postgres@127.0.0.1:1/postgres"},
+            "DATABASE_URL has a password that is a default",
+        ),
     ],
 )
 def test_a_start_that_fails_is_one_line(settings, word, rude_server: int, area: Path) -> None:

@@ -121,6 +121,21 @@ def test_what_cannot_start_says_why_in_one_line(start, arguments, environment, s
     assert "secret" not in err
 
 
+@pytest.mark.parametrize(
+    ("command", "name", "value"),
+    [
+        ("worker", "BARID_PEPPER", "eHh4" * 11),
+        ("migrate", "DEMO_DATABASE_URL", "postgresql://owner:hush-example@h/d"),
+    ],
+)
+def test_production_starts_nothing_with_a_secret_that_others_know(start, command, name, value) -> None:
+    process = start(command, **{"BARID_ENV": "production", name: value})
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith(f"demo {command}: BARID_ENV is production, and {name} ")
+    assert "hush" not in err
+
+
 def test_a_command_takes_the_words_its_help_names(start) -> None:
     out, err = start("tell", "two").communicate(timeout=20)
     assert (out, err) == ("told two\n", "")

@@ -11,6 +11,7 @@ import structlog
 from common.errors import Misconfigured
 from common.guard import guard
 from common.health import health
+from common.production import no_default_secrets
 from common.settings import SharedSettings, load
 from common.web.server import serve
 
@@ -103,7 +104,9 @@ async def _parts(stop: asyncio.Event, parts: list[tuple[str, str]]) -> None:
 
 
 def _settings(service: str) -> Any:
-    return load(_module(service, "settings").Settings)
+    loaded = load(_module(service, "settings").Settings)
+    no_default_secrets(loaded)
+    return loaded
 
 
 def _module(service: str, name: str) -> Any:

@@ -1,16 +1,18 @@
 """The settings of the one-machine stack, and the list of every setting there is."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from common.production import known_password
 from common.settings import SharedSettings, load, variable
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from barid.provision import SERVICES
+from barid.provision import SERVICES, VARIABLES
 
 
 class StackSettings(BaseSettings):
@@ -18,6 +20,9 @@ class StackSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
 
+    environment: Literal["local", "production"] = Field(
+        "local", validation_alias="BARID_ENV", description="production refuses secrets that others know or could guess"
+    )
     host: str = Field("127.0.0.1", validation_alias="BARID_HOST", description="address the gateway listens on")
     port: int = Field(8080, ge=1, le=65535, validation_alias="BARID_PORT", description="port of the gateway")
     public_url: str | None = Field(
@@ -60,6 +65,11 @@ class Setting:
 def stack_settings() -> StackSettings:
     """The stack's settings. Raises Misconfigured with one line."""
     settings: StackSettings = load(StackSettings)
+    if settings.environment == "production":
+        if settings.database_url is not None:
+            known_password("DATABASE_URL", settings.database_url.get_secret_value())
+        for name in VARIABLES.values():
+            known_password(name, os.environ.get(name, ""))
     return settings
 
 

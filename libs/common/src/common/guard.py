@@ -41,16 +41,23 @@ class _Need:
 
 
 async def guard(
-    stop: asyncio.Event, shared: SharedSettings, processes: Sequence[tuple[str, str, ServiceSettings]]
+    stop: asyncio.Event,
+    shared: SharedSettings,
+    processes: Sequence[tuple[str, str, ServiceSettings]],
+    only: str | None = None,
 ) -> bool:
     """Return when these processes may begin; False when they were stopped before. Raises BaridError in one line.
+
+    `only`: the consumers of a worker, by commas; at the broker its user may see no other topics.
 
     What may still come is waited for BARID_START_WAIT_S: a migration, topics, a broker, a role. A database that does
     not answer is waited for without an end by processes that tell of their health, and not at all by an API and the
     tracker.
     """
+    if shared.environment == "production" and not shared.public_url.startswith("https://"):
+        log.warning("links_without_https", setting="BARID_PUBLIC_URL")
     deadline = time.monotonic() + shared.start_wait_s
-    for need in _needs(shared, processes):
+    for need in _needs(shared, processes, only):
         told = -math.inf
         while not stop.is_set():
             try:
@@ -71,7 +78,9 @@ async def guard(
     return not stop.is_set()
 
 
-def _needs(shared: SharedSettings, processes: Sequence[tuple[str, str, ServiceSettings]]) -> Iterator[_Need]:
+def _needs(
+    shared: SharedSettings, processes: Sequence[tuple[str, str, ServiceSettings]], only: str | None
+) -> Iterator[_Need]:
     seen: set[str] = set()
     for service, command, settings in processes:
         role: Literal["api", "worker"] = "api" if command in SERVING else "worker"
@@ -84,8 +93,10 @@ def _needs(shared: SharedSettings, processes: Sequence[tuple[str, str, ServiceSe
         if shared.bus == "postgres":
             yield _database("bus", shared.require_bus_database(), "BUS_DATABASE_URL", "wait")
         else:
-            topics = [topic for service, command, _ in processes if command == "relay" for topic in owned_by(service)]
-            topics += [topic for service, command, _ in processes if command == "worker" for topic in read_by(service)]
+            topics = [one for service, command, _ in processes if command == "relay" for one in owned_by(service)]
+            topics += [
+                one for service, command, _ in processes if command == "worker" for one in read_by(service, only)
+            ]
             yield _Need("kafka", lambda: reach(shared, [topic.name for topic in topics]))
 
 

@@ -18,6 +18,7 @@ from common.exits import FAILED, MISCONFIGURED, brief, fail
 from common.guard import guard
 from common.health import health
 from common.logging import set_up_logging
+from common.production import no_default_secrets
 from common.settings import ServiceSettings, load
 from common.telemetry import set_up_tracing
 from common.web.server import serve
@@ -58,19 +59,21 @@ def dispatch(
 
             _options(parser, None, rest)
             loaded = load(settings)
+            no_default_secrets(loaded)
             set_up_logging(service, name, loaded.log_level)
             upgrade(service, loaded.require_url("owner"))
             sys.exit(0)
         run = _resolve(commands[name])
         options = _options(parser, run, rest)
         loaded = load(settings)
+        no_default_secrets(loaded)
         set_up_logging(service, name, loaded.log_level)
         set_up_tracing(service, loaded.otlp_endpoint)
 
         async def main(stop: asyncio.Event) -> None:
             these = [(service, name, loaded)]
             async with health(loaded, these):
-                if not guarded or await guard(stop, loaded, these):
+                if not guarded or await guard(stop, loaded, these, options.get("only")):
                     await run(loaded, stop, **options)
 
         run_process(main)

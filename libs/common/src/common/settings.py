@@ -23,7 +23,9 @@ class SharedSettings(BaseSettings):
         extra="ignore", secrets_dir=Path(_secrets_dir) if _secrets_dir else None, populate_by_name=True
     )
 
-    environment: Literal["local", "production"] = Field("local", validation_alias="BARID_ENV")
+    environment: Literal["local", "production"] = Field(
+        "local", validation_alias="BARID_ENV", description="production refuses secrets that others know or could guess"
+    )
     public_url: str = Field("http://127.0.0.1:8080", validation_alias="BARID_PUBLIC_URL")
     bus: Literal["postgres", "kafka"] = Field("postgres", validation_alias="BARID_BUS")
     bus_database_url: SecretStr | None = Field(None, validation_alias="BUS_DATABASE_URL")

@@ -21,7 +21,10 @@ from campaigns.settings import Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application; its lifespan opens the database."""
+    """The application; its lifespan opens the database. Raises Misconfigured."""
+    if settings.environment == "production":
+        settings.require_signing_key()
+        settings.link_key_ring()
     return create_base_app(
         service="campaigns",
         title="Barid campaigns",

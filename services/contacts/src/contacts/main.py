@@ -23,6 +23,8 @@ from contacts.settings import Settings
 def create_app(settings: Settings) -> FastAPI:
     """The application; its lifespan opens the database. Raises Misconfigured."""
     settings.pepper_bytes()
+    if settings.environment == "production":
+        settings.link_key_ring()
     return create_base_app(
         service="contacts",
         title="Barid contacts",

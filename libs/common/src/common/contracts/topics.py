@@ -176,6 +176,10 @@ def owned_by(service: str) -> list[Topic]:
     return [topic for topic in TOPICS if service in topic.owners]
 
 
-def read_by(service: str) -> list[Topic]:
-    """The topics that a service reads, in any of its groups."""
-    return [topic for topic in TOPICS if any(group.partition(".")[0] == service for group in topic.consumers)]
+def read_by(service: str, only: str | None = None) -> list[Topic]:
+    """The topics that a service reads: in any of its groups, or in those that `--only` names."""
+    words = only.split(",") if only else []
+    named = {word.strip().removeprefix(f"{service}.") for word in words}
+    groups = {group for topic in TOPICS for group in topic.consumers if group.partition(".")[0] == service}
+    wanted = {group for group in groups if not named or group.partition(".")[2] in named}
+    return [topic for topic in TOPICS if wanted.intersection(topic.consumers)]
