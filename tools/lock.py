@@ -1,9 +1,11 @@
-"""Resolve every package's dependencies into requirements.lock: hashes, and no index address."""
+"""Resolve every package's dependencies into requirements.lock: hashes, and no index address.
+
+Each entry says in its comment which entries ask for it; `tools/subset.py` reads that.
+"""
 
 import re
 import subprocess
 import sys
-import tempfile
 import tomllib
 from pathlib import Path
 
@@ -21,12 +23,16 @@ def main() -> int:
             wanted.update(extra)
     wanted.update(filter(None, (ROOT / "requirements-dev.in").read_text().splitlines()))
     wanted = {line for line in wanted if re.split(r"[\[<>=]", line)[0] not in OWN}
-    with tempfile.NamedTemporaryFile("w", suffix=".in") as requirements:
-        requirements.write("\n".join(sorted(wanted)))
-        requirements.flush()
-        command = ["uv", "pip", "compile", requirements.name, "--universal", "--python-version", "3.11"]
-        command += ["--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "--quiet"]
-        return subprocess.call([*command, "--output-file", str(ROOT / "requirements.lock")])
+    command = ["uv", "pip", "compile", "-", "--universal", "--python-version", "3.11"]
+    command += ["--generate-hashes", "--no-header", "--no-emit-index-url", "--quiet"]
+    # Through standard input: a file would be named in the comments.
+    return subprocess.run(
+        [*command, "--output-file", ROOT / "requirements.lock"],
+        input="\n".join(sorted(wanted)),
+        text=True,
+        check=False,
+        stdout=subprocess.DEVNULL,
+    ).returncode
 
 
 if __name__ == "__main__":
