@@ -1,6 +1,6 @@
 import asyncpg
 import pytest
-from barid.provision import ROLES, VARIABLES, derive, password, provision, urls
+from barid.provision import ROLES, SERVICES, VARIABLES, derive, password, provision, provision_given, urls
 from common.errors import Misconfigured
 
 from tests.fixtures.postgres import SECRET
@@ -78,3 +78,48 @@ def test_urls_are_derived_and_the_environment_goes_before(monkeypatch) -> None:
     assert "p%40ss" not in made["CONTACTS_WORKER_DATABASE_URL"]
     passwords = {url.split(":")[2].split("@")[0] for name, url in made.items() if name != "DELIVERY_API_DATABASE_URL"}
     assert len(passwords) == len(made) - 1
+
+
+@pytest.fixture
+def secret_files(tmp_path, postgres, monkeypatch):
+    """The URLs of the services in files, as a container gets them; none of the bus."""
+    monkeypatch.setattr("common.settings.SECRETS_DIR", tmp_path)
+    for service in SERVICES:
+        for role in ROLES[service]:
+            file = tmp_path / VARIABLES[role].lower()
+            file.write_text(postgres.role_url(role, f"given_{service}") + "\n")
+    return tmp_path
+
+
+async def test_given_urls_are_made_true(postgres_url, postgres, secret_files) -> None:
+    for _ in range(2):
+        assert await provision_given(postgres_url) == [f"given_{service}" for service in SERVICES]
+    for service in SERVICES:
+        for role in ROLES[service]:
+            connection = await asyncpg.connect((secret_files / VARIABLES[role].lower()).read_text().strip())
+            assert await connection.fetchval("select current_user || '@' || current_database()") == (
+                f"{role}@given_{service}"
+            )
+            await connection.close()
+    admin = await asyncpg.connect(postgres_url)
+    assert await admin.fetchval("select 1 from pg_database where datname = 'given_bus'") is None
+    await admin.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("postgresql://somebody:x@db/contacts", "must name the user contacts_api"),
+        ("postgresql://contacts_api@db/contacts", "must name the user contacts_api and a password"),
+        ("", "must name the user contacts_api"),
+    ],
+)
+async def test_a_given_url_of_somebody_else_is_one_line(postgres_url, secret_files, url: str, named: str) -> None:
+    (secret_files / "contacts_api_database_url").write_text(url)
+    with pytest.raises(Misconfigured, match=f"CONTACTS_API_DATABASE_URL {named}"):
+        await provision_given(postgres_url)
+
+
+async def test_nothing_given_is_said(postgres_url) -> None:
+    with pytest.raises(Misconfigured, match="nothing to provision: neither CONTACTS_DATABASE_URL"):
+        await provision_given(postgres_url)

@@ -96,6 +96,16 @@ def migrate() -> None:
         run(stack_settings(), lambda database: say(f"migrating {database}"))
 
 
+@app.command(epilog="Example: `DATABASE_URL=postgresql://admin:…@db/postgres CONTACTS_DATABASE_URL=… barid provision`")
+def provision() -> None:
+    """Make the databases and roles that the services' URLs name, and set their passwords; migrates nothing."""
+    from barid.prepare import provision_given
+
+    with one_line():
+        for database in provision_given(stack_settings()):
+            say(f"{database} is there, with its roles")
+
+
 @app.command(epilog='Example: `barid bootstrap --workspace "Acme" --email ops@acme.example`')
 def bootstrap(
     workspace: Annotated[str, typer.Option(help="name of the workspace; made if it is missing")],

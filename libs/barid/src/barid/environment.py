@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+from common.settings import given
+
 from barid import provision
 from barid.keys import Keys
 from barid.settings import StackSettings
@@ -45,4 +47,4 @@ def environment(settings: StackSettings, keys: Keys, admin_url: str | None, plac
 
 def given_urls() -> bool:
     """Whether every role's URL is named, so that no server is started or provisioned."""
-    return all(os.environ.get(name) for name in provision.VARIABLES.values())
+    return all(given(name) for name in provision.VARIABLES.values())

@@ -11,7 +11,7 @@ from common.consumer import dead_letters
 from common.db.pool import Connection, Database
 from common.errors import Misconfigured
 
-from barid.prepare import urls
+from barid.prepare import url_of
 from barid.provision import SERVICES
 from barid.settings import StackSettings
 
@@ -56,7 +56,8 @@ def _chosen(service: str) -> tuple[str, ...]:
 
 def _in(settings: StackSettings, service: str, work: Callable[[Connection], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        db = await Database.open(urls(settings)[f"{service.upper()}_WORKER_DATABASE_URL"], name="barid dlq", max_size=1)
+        url = url_of(settings, f"{service.upper()}_WORKER_DATABASE_URL")
+        db = await Database.open(url, name="barid dlq", max_size=1)
         try:
             async with db.transaction() as tx:
                 return await work(tx)

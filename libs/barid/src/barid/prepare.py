@@ -1,7 +1,6 @@
 """Bringing the databases to where the services need them, and the first workspace with its owner."""
 
 import asyncio
-import os
 from collections.abc import Callable
 from importlib import import_module
 from traceback import print_exc
@@ -12,6 +11,7 @@ from common.db.migrate import upgrade
 from common.db.pool import Database
 from common.errors import Misconfigured
 from common.exits import brief
+from common.settings import given
 from sqlalchemy.exc import DBAPIError
 
 from barid import embedded, keys, provision, state
@@ -44,13 +44,26 @@ def urls(settings: StackSettings) -> dict[str, str]:
     admin = admin_url(settings)
     if admin is not None:
         return provision.urls(admin, keys.load(settings.area).database)
-    missing = [name for name in provision.VARIABLES.values() if not os.environ.get(name)]
+    found = {name: given(name) or "" for name in provision.VARIABLES.values()}
+    missing = [name for name, url in found.items() if not url]
     if missing:
         raise Misconfigured(
             f"DATABASE_URL is not set, nor is {missing[0]}, and nothing runs in {settings.area}: "
             "set it, or let `barid up` start a database"
         )
-    return {name: os.environ[name] for name in provision.VARIABLES.values()}
+    return found
+
+
+def url_of(settings: StackSettings, variable: str) -> str:
+    """The URL of one role: given, else derived. Raises Misconfigured."""
+    return given(variable) or urls(settings)[variable]
+
+
+def provision_given(settings: StackSettings) -> list[str]:
+    """Make the databases and roles that the given URLs name. Raises Misconfigured."""
+    if settings.database_url is None:
+        raise Misconfigured("DATABASE_URL is not set: the server, and a role that may create databases and roles")
+    return asyncio.run(provision.provision_given(settings.database_url.get_secret_value()))
 
 
 def migrate(settings: StackSettings, told: Callable[[str], None]) -> None:
@@ -101,9 +114,9 @@ async def _token(settings: StackSettings, workspace_id: UUID, ttl_s: int) -> str
 
 
 async def _campaigns(settings: StackSettings) -> Database:
-    return await Database.open(urls(settings)["CAMPAIGNS_API_DATABASE_URL"], name="barid", max_size=1)
+    return await Database.open(url_of(settings, "CAMPAIGNS_API_DATABASE_URL"), name="barid", max_size=1)
 
 
 def signing_key(settings: StackSettings) -> str:
     """The private key that signs tokens: BARID_TOKEN_SIGNING_KEY, else the installation's own."""
-    return os.environ.get("BARID_TOKEN_SIGNING_KEY") or keys.load(settings.area).token_signing_key
+    return given("BARID_TOKEN_SIGNING_KEY") or keys.load(settings.area).token_signing_key

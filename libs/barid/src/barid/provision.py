@@ -3,13 +3,14 @@
 import base64
 import hashlib
 import hmac
-import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from urllib.parse import quote, unquote, urlsplit
 
 import asyncpg
 from common.errors import Misconfigured
 from common.exits import brief
+from common.settings import given
 
 SERVICES = ("contacts", "campaigns", "delivery", "analytics")
 ROLES: Mapping[str, tuple[str, ...]] = {
@@ -49,11 +50,46 @@ def urls(admin_url: str, secret: str, *, prefix: str = "") -> dict[str, str]:
         for database, roles in ROLES.items()
         for role in roles
     }
-    return {name: os.environ.get(name, url) for name, url in made.items()}
+    return {name: given(name) or url for name, url in made.items()}
 
 
 async def provision(admin_url: str, secret: str, *, prefix: str = "") -> None:
-    """Make the roles and databases that are missing, and set the passwords. Raises Misconfigured."""
+    """Make the roles and databases that are missing, and set the passwords. Raises Misconfigured.
+
+    A database whose URLs are all given was made by whoever set them.
+    """
+    async with _administrator(admin_url) as admin:
+        for database, roles in ROLES.items():
+            own = {role: given(VARIABLES[role]) for role in roles}
+            if not all(own.values()):
+                passwords = {role: _password(own[role]) or password(secret, role) for role in roles}
+                await _make(admin, prefix + database, passwords)
+
+
+async def provision_given(admin_url: str) -> list[str]:
+    """Make the databases and roles that the given URLs name, with their passwords; their names. Raises Misconfigured.
+
+    A database none of whose URLs is given is not made: without BARID_BUS=postgres there need be no `bus`.
+    """
+    wanted: dict[str, dict[str, str]] = {}
+    for roles in ROLES.values():
+        own = {role: urlsplit(given(VARIABLES[role]) or "") for role in roles}
+        if not any(url.netloc for url in own.values()):
+            continue
+        for role, url in own.items():
+            if url.username != role or not url.password:
+                raise Misconfigured(f"{VARIABLES[role]} must name the user {role} and a password")
+        wanted[own[roles[0]].path.strip("/")] = {role: unquote(url.password or "") for role, url in own.items()}
+    if not wanted:
+        raise Misconfigured(f"nothing to provision: neither {' nor '.join(list(VARIABLES.values())[:2])} is set")
+    async with _administrator(admin_url) as admin:
+        for database, passwords in wanted.items():
+            await _make(admin, database, passwords)
+    return list(wanted)
+
+
+@asynccontextmanager
+async def _administrator(admin_url: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
     try:
         admin = await asyncpg.connect(admin_url, timeout=10)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as error:
@@ -63,18 +99,22 @@ async def provision(admin_url: str, secret: str, *, prefix: str = "") -> None:
         if version < 15:
             raise Misconfigured(f"DATABASE_URL: {_where(admin_url)} is PostgreSQL {version}; 15 or newer is needed")
         await admin.execute("select pg_advisory_lock(hashtext('barid provision'))")
-        for database, roles in ROLES.items():
-            given = {role: os.environ.get(VARIABLES[role]) for role in roles}
-            if all(given.values()):
-                continue  # made by whoever set these URLs
-            for role in roles:
-                own = urlsplit(given[role] or "").password
-                await _role(admin, role, unquote(own) if own else password(secret, role))
-            await _database(admin, prefix + database, roles)
+        yield admin
     except asyncpg.InsufficientPrivilegeError as error:
         raise Misconfigured(f"DATABASE_URL: its role may not create databases and roles: {error}") from error
     finally:
         await admin.close()
+
+
+async def _make(admin: "asyncpg.Connection[asyncpg.Record]", database: str, passwords: Mapping[str, str]) -> None:
+    for role, secret in passwords.items():
+        await _role(admin, role, secret)
+    await _database(admin, database, tuple(passwords))
+
+
+def _password(url: str | None) -> str | None:
+    found = urlsplit(url or "").password
+    return unquote(found) if found else None
 
 
 async def _role(admin: "asyncpg.Connection[asyncpg.Record]", role: str, secret: str) -> None:

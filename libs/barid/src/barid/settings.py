@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.production import known_password
-from common.settings import SharedSettings, load, variable
+from common.settings import SECRETS_DIR, SharedSettings, load, variable
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -18,7 +18,7 @@ from barid.provision import SERVICES, VARIABLES
 class StackSettings(BaseSettings):
     """What `barid up` reads itself."""
 
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(extra="ignore", secrets_dir=SECRETS_DIR, populate_by_name=True)
 
     environment: Literal["local", "production"] = Field(
         "local", validation_alias="BARID_ENV", description="production refuses secrets that others know or could guess"

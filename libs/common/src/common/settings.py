@@ -14,14 +14,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from common.errors import Misconfigured
 
 _secrets_dir = os.environ.get("BARID_SECRETS_DIR")
+SECRETS_DIR = Path(_secrets_dir) if _secrets_dir else None
 
 
 class SharedSettings(BaseSettings):
     """What every process of every service may need. `validation_alias` is the environment variable."""
 
-    model_config = SettingsConfigDict(
-        extra="ignore", secrets_dir=Path(_secrets_dir) if _secrets_dir else None, populate_by_name=True
-    )
+    model_config = SettingsConfigDict(extra="ignore", secrets_dir=SECRETS_DIR, populate_by_name=True)
 
     environment: Literal["local", "production"] = Field(
         "local", validation_alias="BARID_ENV", description="production refuses secrets that others know or could guess"
@@ -129,6 +128,14 @@ def variable(model: type[BaseSettings], field: str) -> str:
     """The environment variable of a field."""
     alias = model.model_fields[field].validation_alias
     return alias if isinstance(alias, str) else f"{model.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def given(name: str) -> str | None:
+    """What the environment says, else a file of BARID_SECRETS_DIR; None where neither does."""
+    if value := os.environ.get(name):
+        return value
+    file = SECRETS_DIR / name.lower() if SECRETS_DIR else None
+    return file.read_text().strip() if file is not None and file.is_file() else None
 
 
 def load(settings: type[Any], **overrides: Any) -> Any:
