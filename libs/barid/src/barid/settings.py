@@ -1,6 +1,5 @@
 """The settings of the one-machine stack, and the list of every setting there is."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.production import known_password
-from common.settings import SECRETS_DIR, SharedSettings, load, variable
+from common.settings import SECRETS_DIR, SharedSettings, given, load, variable
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -69,7 +68,7 @@ def stack_settings() -> StackSettings:
         if settings.database_url is not None:
             known_password("DATABASE_URL", settings.database_url.get_secret_value())
         for name in VARIABLES.values():
-            known_password(name, os.environ.get(name, ""))
+            known_password(name, given(name) or "")
     return settings
 
 

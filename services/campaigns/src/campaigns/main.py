@@ -10,6 +10,7 @@ from campaigns.api import (
     campaign_commands,
     campaign_progress,
     campaigns,
+    document,
     keys,
     members,
     purposes,
@@ -25,7 +26,7 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.environment == "production":
         settings.require_signing_key()
         settings.link_key_ring()
-    return create_base_app(
+    app = create_base_app(
         service="campaigns",
         title="Barid campaigns",
         settings=settings,
@@ -41,6 +42,9 @@ def create_app(settings: Settings) -> FastAPI:
         ],
         public_routers=[keys.router],
     )
+    if settings.openapi_file is not None:
+        app.router.routes.insert(0, document.of_all_services(settings.openapi_file))  # before the app's own
+    return app
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:

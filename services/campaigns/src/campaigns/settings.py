@@ -1,5 +1,7 @@
 """Settings of campaigns, prefix CAMPAIGNS_."""
 
+from pathlib import Path
+
 from common.errors import Misconfigured
 from common.settings import ServiceSettings
 from pydantic import Field, SecretStr
@@ -19,6 +21,12 @@ class Settings(ServiceSettings):
     )
     lateness_limit_s: float = Field(
         3600, ge=0, description="a scheduled campaign found due later than this is not started but failed"
+    )
+
+    openapi_file: Path | None = Field(
+        None,
+        validation_alias="BARID_OPENAPI_FILE",
+        description="the document of all services, served at /v1/openapi.json; campaigns' own without it",
     )
 
     def require_signing_key(self) -> str:
