@@ -82,6 +82,7 @@ class Broker:
 
     def start(self) -> None:
         """Start, and wait until it answers. Raises NoBroker."""
+        _needs("java")
         self.area.mkdir(parents=True, exist_ok=True)
         port, sasl, controller = self.ports
         properties = self.area / "server.properties"
@@ -130,6 +131,11 @@ class Broker:
         self.process = None
 
 
+def _needs(program: str) -> None:
+    if shutil.which(program) is None:
+        raise NoBroker(f"there is no {program} here (Java 17 and Maven fetch and run Apache Kafka)")
+
+
 def libraries() -> Path:
     """The jars; fetched once. Raises NoBroker."""
     target = AREA / "libs"
@@ -137,9 +143,8 @@ def libraries() -> Path:
     assert version is not None
     if (target / f"kafka-clients-{version[1]}.jar").exists():
         return target
-    for program in ("java", "mvn"):
-        if shutil.which(program) is None:
-            raise NoBroker(f"there is no {program} here (Java 17 and Maven fetch and run Apache Kafka)")
+    _needs("java")
+    _needs("mvn")
     shutil.rmtree(target, ignore_errors=True)
     partial = target.with_name(f"libs.{os.getpid()}")
     made = subprocess.run(
@@ -227,7 +232,7 @@ def main() -> int:
             broker = Broker(AREA / "broker", (port, port + 2, port + 1))
             broker.start()
         print(f"Apache Kafka at 127.0.0.1:{port}; Ctrl-C stops it", flush=True)
-        print(f"  BARID_BUS=kafka BARID_KAFKA_BOOTSTRAP=127.0.0.1:{port} barid topics apply", flush=True)
+        print(f"  BARID_BUS=kafka BARID_KAFKA_BOOTSTRAP=127.0.0.1:{port} make up", flush=True)
         while broker is None or (broker.process is not None and broker.process.poll() is None):
             time.sleep(1)
     except NoBroker as error:

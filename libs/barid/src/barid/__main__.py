@@ -50,7 +50,10 @@ def say(text: str = "") -> None:
     typer.echo(text)
 
 
-@app.command(epilog="Examples:\n\n- `barid up`\n\n- `BARID_PORT=9090 BARID_SMTP_URL=smtp://127.0.0.1:2525 barid up`")
+@app.command(
+    epilog="Examples:\n\n- `barid up`\n\n- `BARID_PORT=9090 BARID_SMTP_URL=smtp://127.0.0.1:2525 barid up`\n\n"
+    "- `BARID_BUS=kafka BARID_KAFKA_BOOTSTRAP=127.0.0.1:9092 barid up`"
+)
 def up(
     *,
     foreground: Annotated[bool, typer.Option(help="stay, and stop everything on Ctrl-C")] = False,

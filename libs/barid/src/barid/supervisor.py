@@ -15,13 +15,16 @@ from urllib.parse import urlsplit
 import aiohttp
 import asyncpg
 import structlog
+from common.bus.port import BusUnavailable
 from common.contracts.topics import TOPICS
 from common.errors import Misconfigured
+from common.settings import SharedSettings, load
 
 from barid import embedded, keys, state
 from barid.children import Child
 from barid.environment import Places, environment, given_urls
 from barid.provision import VARIABLES
+from barid.readiness import all_consume, answers
 from barid.settings import StackSettings
 
 READY_WITHIN_S = 60.0
@@ -64,6 +67,8 @@ class Supervisor:
 
     async def _start(self) -> None:
         _check_port(self.settings.host, self.settings.port)
+        shared: SharedSettings = load(SharedSettings)
+        await self._topics(shared)
         places = await self._places()
         secrets = keys.load(self.area)
         admin_url = await self._database()
@@ -84,7 +89,19 @@ class Supervisor:
             await self._python("sink", env)
         for name in ("all", "mailer", "gateway"):
             await self._python(name, env)
-        await self._ready(places, env)
+        await self._ready(places, partial(all_consume, shared, env["BUS_DATABASE_URL"]))
+
+    async def _topics(self, shared: SharedSettings) -> None:
+        """On Kafka: make what is missing, for here nobody else would. Raises Misconfigured."""
+        if shared.bus != "kafka":
+            return
+        from common.bus.kafka import KafkaOptions, topics
+
+        self.tell({"step": f"preparing the topics at {shared.kafka_bootstrap}"})
+        try:
+            await topics.apply(KafkaOptions.of(shared), TOPICS)
+        except BusUnavailable as error:
+            raise Misconfigured(error.message) from error
 
     async def _places(self) -> Places:
         tracker = _free_port()
@@ -170,7 +187,7 @@ class Supervisor:
         if "url" in self.info:
             state.write(self.area, self.info)
 
-    async def _ready(self, places: Places, env: dict[str, str]) -> None:
+    async def _ready(self, places: Places, consuming: Check) -> None:
         """Wait until all answer and every consumer runs. A process that gives up ends the start."""
         host = "127.0.0.1" if self.settings.host in ("0.0.0.0", "::") else self.settings.host  # noqa: S104
         wanted = [f"http://{host}:{self.settings.port}/readyz", f"http://127.0.0.1:{places.tracker_port}/readyz"]
@@ -178,9 +195,7 @@ class Supervisor:
         wanted += [places.mailbox] if places.mailbox else []
         deadline = time.monotonic() + READY_WITHIN_S
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
-            checks: list[Check] = [partial(_answers, http, url) for url in wanted]
-            if env.get("BARID_BUS", "postgres") == "postgres":
-                checks.append(partial(_all_consume, env["BUS_DATABASE_URL"]))
+            checks: list[Check] = [*(partial(answers, http, url) for url in wanted), consuming]
             for check in checks:
                 while not await check():
                     for child in self.children:
@@ -189,28 +204,6 @@ class Supervisor:
                     if time.monotonic() > deadline:
                         raise Misconfigured(f"not ready within {READY_WITHIN_S:.0f} s; see {self.area / 'log'}")
                     await asyncio.sleep(0.1)
-
-
-async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with http.get(url) as answer:
-            return answer.status == 200
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        return False
-
-
-async def _all_consume(bus_url: str) -> bool:
-    """Whether every consumer group of the contracts has a member."""
-    wanted = {group for topic in TOPICS for group in topic.consumers}
-    try:
-        connection = await asyncpg.connect(bus_url, timeout=5)
-    except (OSError, asyncpg.PostgresError, TimeoutError):
-        return False
-    try:
-        rows = await connection.fetch("select distinct group_name from bus_member where expires_at > now()")
-    finally:
-        await connection.close()
-    return wanted <= {row["group_name"] for row in rows}
 
 
 def _barid(*arguments: str) -> list[str]:

@@ -1,18 +1,22 @@
-"""Making and ending an aiokafka consumer."""
+"""Making and ending aiokafka's clients."""
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 
 import structlog
 from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
 
+from common.bus.kafka.faults import reason, told
 from common.bus.kafka.options import KafkaOptions, Timing
 from common.bus.kafka.producer import MAX_BYTES
 
 log = structlog.get_logger(__name__)
 _CLOSE_S = 5.0
+_ANSWER_S = 15.0
 
 
 def consumer_of(options: KafkaOptions, group: str, timing: Timing) -> AIOKafkaConsumer:
@@ -44,3 +48,17 @@ async def stop(consumer: AIOKafkaConsumer) -> None:
         log.info("kafka_consumer_cut_off", error=f"{type(error).__name__}: {error}")
         with contextlib.suppress(KafkaError, OSError):
             await consumer._client.close()
+
+
+@contextlib.asynccontextmanager
+async def admin_of(options: KafkaOptions) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client for one errand. Raises BusUnavailable, or Misconfigured, in one line."""
+    admin = AIOKafkaAdminClient(**options.client())
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            await admin.start()
+            yield admin
+    except (KafkaError, OSError) as error:
+        raise told(await reason(error, options), options) from error
+    finally:
+        await admin.close()

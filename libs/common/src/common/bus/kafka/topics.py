@@ -1,23 +1,21 @@
 """Topics at the cluster, held against the contracts: made, widened, prolonged; never silently shrunk."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from common.bus.kafka.faults import reason, told
+from common.bus.kafka.clients import admin_of
 from common.bus.kafka.options import KafkaOptions
 from common.bus.kafka.producer import MAX_BYTES
 from common.contracts.topics import BY_NAME, Topic
 from common.errors import Misconfigured
 
 _DAY_MS = 86_400_000
-_ANSWER_S = 15.0
 _OF_THE_TOPIC = 1  # DescribeConfigs' source DYNAMIC_TOPIC_CONFIG: what was set for this topic itself
 
 
@@ -89,7 +87,7 @@ async def apply(options: KafkaOptions, topics: Sequence[Topic], *, dry_run: bool
         raise Misconfigured(
             f"BARID_KAFKA_MIN_INSYNC={options.min_insync} is more than BARID_KAFKA_REPLICATION={options.replication}"
         )
-    async with _admin(options) as admin:
+    async with admin_of(options) as admin:
         found = await _describe(admin, options, [topic.name for topic in topics])
         changes = plan(topics, found, options)
         if dry_run:
@@ -114,7 +112,7 @@ async def apply(options: KafkaOptions, topics: Sequence[Topic], *, dry_run: bool
 async def check(options: KafkaOptions, names: Iterable[str]) -> None:
     """Raise when the cluster cannot be used, or has not what the contracts ask for."""
     wanted_topics = [BY_NAME[name] for name in sorted(set(names))]
-    async with _admin(options) as admin:
+    async with admin_of(options) as admin:
         found = await _describe(admin, options, [topic.name for topic in wanted_topics])
     for topic in wanted_topics:
         have, full = found.get(topic.name), options.prefix + topic.name
@@ -153,19 +151,6 @@ async def _describe(admin: AIOKafkaAdminClient, options: KafkaOptions, names: Se
         own = {entry[0]: entry[1] for entry in entries if entry[3] == _OF_THE_TOPIC}
         found[full[name]] = Found(partitions, own, {entry[0]: entry[1] for entry in entries})
     return found
-
-
-@asynccontextmanager
-async def _admin(options: KafkaOptions) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**options.client())
-    try:
-        async with asyncio.timeout(_ANSWER_S):
-            await admin.start()
-            yield admin
-    except (KafkaError, OSError) as error:
-        raise told(await reason(error, options), options) from error
-    finally:
-        await admin.close()
 
 
 def _raise_for(options: KafkaOptions, answers: Iterable[Any]) -> None:
