@@ -11,7 +11,7 @@ from tests.e2e.test_main_job import one
 from tests.fixtures.outside import Outside
 from tests.fixtures.recorder import Recorder
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def arrived(recorder: Recorder, tag: str) -> int:

@@ -16,7 +16,7 @@ from tests.fixtures.outside import Outside
 from tests.fixtures.recorder import Recorder
 from tests.fixtures.stack import Stack
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 WINDOW = 64
 

@@ -16,7 +16,7 @@ from tests.fixtures import messy_contacts
 from tests.fixtures.outside import Outside
 from tests.fixtures.recorder import Mail, Recorder
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 HREF = re.compile(r'(?:href|src)="([^"]+)"')
 

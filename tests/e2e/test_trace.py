@@ -12,7 +12,7 @@ from tests.fixtures.collector import Collector
 from tests.fixtures.outside import Outside
 from tests.fixtures.recorder import Recorder
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def test_one_trace_spans_every_service(
