@@ -8,7 +8,7 @@ PACKAGES := libs/common libs/content services/contacts services/campaigns servic
 WORKERS ?= 3
 T ?= tests
 
-.PHONY: help install lock demo up down kafka test test-kafka test-all check format bench docs clean
+.PHONY: help install lock demo up down kafka test test-all check format bench docs clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,11 +36,8 @@ down: ## stop what `make up` started
 kafka: install ## start a real Kafka broker and print its address (KAFKA_PORT=9092)
 	@$(PYTHON) -m tools.kafka
 
-test: install ## the tests (T=path for a part, WORKERS=n)
+test: install ## the tests, on a real PostgreSQL and Kafka (T=path for a part, WORKERS=n)
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(T)
-
-test-kafka: install ## the conformance suite on a real Apache Kafka too (Java 17 and Maven)
-	@BARID_KAFKA=required $(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow" tests/conformance
 
 test-all: install ## the tests with the slow ones: full kill matrix, 10,000-example properties
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -n $(WORKERS) --dist loadgroup $(T)
