@@ -55,9 +55,11 @@ def uncertain(outside: Outside, campaign: str) -> set[str]:
             return found
 
 
-def check(outside: Outside, recorder: Recorder, campaign: str, tag: str, wanted: set[str], allowed: int) -> None:
+def check(
+    outside: Outside, recorder: Recorder, campaign: str, tag: str, wanted: set[str], allowed: int, within_s: float = 150
+) -> None:
     """By identity: at most one mail an address, none missing but the listed, none too many listed."""
-    books = outside.closed(campaign, 150)
+    books = outside.closed(campaign, within_s)
     arrived = {address: n for address, n in recorder.counts().items() if address.startswith(tag)}
     assert {address: n for address, n in arrived.items() if n > 1} == {}
     listed = uncertain(outside, campaign)

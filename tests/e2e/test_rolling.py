@@ -36,7 +36,7 @@ def test_a_rolling_restart_of_the_stack_leaves_nothing_in_doubt(
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("fleet")
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_a_rolling_restart_of_every_process_leaves_nothing_in_doubt(
     recorder: Recorder, tmp_path: Path, own_kafka: Broker
 ) -> None:
@@ -50,7 +50,7 @@ def test_a_rolling_restart_of_every_process_leaves_nothing_in_doubt(
                 campaign, tag, wanted = begin(outside, tmp_path / "people.csv", recipients, 42)
                 wait_for_mail(recorder, tag, 20)
                 took = roll(running, lambda: arrived(recorder, tag) < len(wanted))
-            check(outside, recorder, campaign, tag, wanted, 0)
+            check(outside, recorder, campaign, tag, wanted, 0, within_s=400)
     print(f"{len(wanted)} recipients; {len(took)} restarts, the longest took {max(took.values()):.1f} s")
 
 
