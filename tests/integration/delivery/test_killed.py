@@ -80,6 +80,45 @@ async def test_sigterm_leaves_nothing_behind(delivery_db, workspace_id, smtp_ser
         assert await connection.fetchval("select count(*) from mailers") == 0
 
 
+@pytest.mark.parametrize(("grace_s", "status"), [("1", 1), ("30", 0)])
+async def test_an_answer_after_the_dot_is_waited_for_as_long_as_the_grace(
+    delivery_db, workspace_id, smtp_server, service_env, grace_s, status
+):
+    campaign = Campaign(workspace_id, n=1)
+    smtp_server.hang["user0@example.com"] = "after_dot"
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    process = await start_mailer(service_env, delivery_db, smtp_server.port, BARID_GRACE_S=grace_s)
+    try:
+        await eventually(lambda: len(smtp_server.taken) == 1)
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(2)
+        smtp_server.released.set()
+        assert await asyncio.wait_for(process.wait(), 20) == status
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if status:
+        await lease_ends(delivery_db)
+        await reap_mailers(delivery_db.worker)
+    assert await statuses(delivery_db, campaign.id) == ({"uncertain": 1} if status else {"sent": 1})
+
+
+async def test_what_has_no_body_yet_is_given_back_when_a_mailer_ends(delivery_db, workspace_id, smtp_server):
+    """Else the end could take all the waits of a dialogue, one after the other, beside the one after the dot."""
+    campaign = Campaign(workspace_id, n=1)
+    smtp_server.hang["user0@example.com"] = "rcpt"
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    mailer, stop = make_mailer(delivery_db, smtp_server.port), asyncio.Event()
+    task = asyncio.create_task(mailer.run(stop))
+    await eventually(lambda: any(line.startswith("RCPT") for line in smtp_server.commands))
+    stop.set()
+    await eventually(lambda: all(one._done.is_set() for one in mailer._transmitters))
+    smtp_server.released.set()
+    await asyncio.wait_for(task, 20)
+    assert await statuses(delivery_db, campaign.id) == {"pending": 1}
+    assert (smtp_server.taken, "DATA" in smtp_server.commands) == ([], False)
+
+
 async def test_a_stopped_process_that_wakes_up_begins_nothing(delivery_db, workspace_id, smtp_server, monkeypatch):
     """Its lease ended while it slept; the reaper has judged. What it was about to send it must not send."""
     from delivery.use_cases import lease

@@ -76,7 +76,7 @@ def dispatch(
                 if not guarded or await guard(stop, loaded, these, options.get("only")):
                     await run(loaded, stop, **options)
 
-        run_process(main)
+        run_process(main, loaded.grace_s)
     except Misconfigured as error:
         fail(f"{service} {name}: {error.message}", MISCONFIGURED)
     except (BaridError, ExceptionGroup) as error:

@@ -78,6 +78,14 @@ class SharedSettings(BaseSettings):
         validation_alias="BARID_START_WAIT_S",
         description="how long a start waits for a migration, topics or a broker that may still come; else it fails",
     )
+    grace_s: float = Field(
+        25.0,
+        gt=0,
+        le=3600,
+        validation_alias="BARID_GRACE_S",
+        description="seconds to finish what is under way after SIGTERM; less than its killer waits (Kubernetes: 30)."
+        " Mailers: more than BARID_SMTP_DOT_TIMEOUT_S, or a slow answer leaves a message uncertain",
+    )
     instance: str = Field("", validation_alias="BARID_INSTANCE", description="stable name of this process")
 
     @field_validator("public_url")

@@ -51,7 +51,10 @@ class Transmitter:
         self._used_at = 0.0
 
     def finish(self) -> None:
-        """Return after the message under way."""
+        """Return after the message under way; one whose body was not begun waits for another mailer instead.
+
+        So the longest wait of a mailer that ends is the one after the dot (BARID_SMTP_DOT_TIMEOUT_S).
+        """
         self._done.set()
 
     def abort(self) -> None:
@@ -113,7 +116,10 @@ class Transmitter:
         self._settle(item, result)
 
     async def _send(self, item: Item, sender: str, recipient: str, body: bytes) -> Result:
-        return await self._dialogue.send(sender, recipient, body, lambda: self._lease.may_write(item.epoch))
+        def may_write() -> bool:
+            return self._lease.may_write(item.epoch) and not self._done.is_set()
+
+        return await self._dialogue.send(sender, recipient, body, may_write)
 
     async def _connected(self) -> bool:
         dialogue = self._dialogue
