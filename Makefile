@@ -8,10 +8,10 @@ PACKAGES := libs/common libs/content services/contacts services/campaigns servic
 WORKERS ?= 3
 T ?= tests
 
-.PHONY: help install lock demo up down kafka test test-all check format bench docs clean
+.PHONY: help install lock demo up down kafka test test-all check format bench docs k8s-schemas clean
 
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(VENV)/.installed ## install everything into .venv, by hash
 
@@ -58,6 +58,9 @@ bench: install ## measure the hot paths beside their floors (ONLY=send,import)
 
 docs: install ## generate docs/openapi.json, docs/asyncapi.yaml and the schemas
 	@$(BIN)/python tools/docs.py
+
+k8s-schemas: install ## fetch the published schemas of the custom resources in deploy/k8s (Go, Java 17, Maven)
+	@$(BIN)/python -m tools.crds
 
 clean: ## remove what was built and what ran here
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis

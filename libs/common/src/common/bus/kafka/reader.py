@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import TopicPartition
 
@@ -17,6 +17,13 @@ IMPORTS = frozenset(("lead.created", "lead.updated"))
 _STEP_S = (0.005, 0.05)
 
 
+def groups_of(group: str, topics: Iterable[str]) -> dict[str, list[str]]:
+    """The groups that a consumer has at the broker, with their topics: lane 0 apart."""
+    urgent = sorted(topic for topic in set(topics) if lane_of(topic) == 0)
+    others = sorted(set(topics) - set(urgent))
+    return {name: read for name, read in ((group + URGENT, urgent), (group, others)) if read}
+
+
 class KafkaReader:
     """Reads lane 0 first, keeps a share of each batch for the others, and pauses imports while lane 0 lags.
 
@@ -29,8 +36,8 @@ class KafkaReader:
     ) -> None:
         self._prefix = options.prefix
         timing = timing or Timing()
-        urgent = sorted(topic for topic in set(topics) if lane_of(topic) == 0)
-        others = sorted(set(topics) - set(urgent))
+        parts = groups_of(group, topics)
+        urgent, others = parts.get(group + URGENT, []), parts.get(group, [])
         self._urgent = Member(options, group + URGENT, urgent, timing) if urgent else None
         self._bulk = Member(options, group, others, timing) if others else None
         self._members = [member for member in (self._urgent, self._bulk) if member is not None]
