@@ -31,15 +31,21 @@ def slowly(recorder: Recorder, delay_s: float) -> Iterator[None]:
         recorder.delay_s = 0.0
 
 
-def begin(outside: Outside, path: Path, rows: int, seed: int) -> tuple[str, str, set[str]]:
-    """Import people and start a campaign to them: (campaign id, tag, addresses)."""
+def draft(outside: Outside, path: Path, rows: int, seed: int) -> tuple[str, str, set[str]]:
+    """Import people and make a campaign to them: (campaign id, tag, addresses)."""
     tag = f"k{seed}x{time.time_ns()}"
     expected = messy_contacts.write(path, rows, seed=seed, tag=tag)
     outside.import_file(path)
     segment = outside.segment({"field": "email", "op": "starts_with", "value": tag})
     campaign = outside.campaign(outside.sender(), {"segment_ids": [segment]})
-    outside.call("POST", f"/v1/campaigns/{campaign}/start", json={})
     return campaign, tag, {normalise_address(address) for address in expected.addresses}
+
+
+def begin(outside: Outside, path: Path, rows: int, seed: int) -> tuple[str, str, set[str]]:
+    """Import people and start a campaign to them: (campaign id, tag, addresses)."""
+    campaign, tag, addresses = draft(outside, path, rows, seed)
+    outside.call("POST", f"/v1/campaigns/{campaign}/start", json={})
+    return campaign, tag, addresses
 
 
 def uncertain(outside: Outside, campaign: str) -> set[str]:

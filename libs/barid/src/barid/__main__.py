@@ -223,6 +223,36 @@ def topics_apply(
             say(f"{len(TOPICS)} topics at {options.bootstrap} are as the contracts ask")
 
 
+@app.command(
+    epilog="Examples:\n\n- `BARID_KAFKA_BOOTSTRAP=kafka:9092 barid drain --dry-run`\n\n"
+    "- `BARID_KAFKA_BOOTSTRAP=kafka:9092 barid drain`, then `barid down`, then the same with"
+    " `BARID_BUS=kafka barid up`"
+)
+def drain(
+    timeout: Annotated[float, typer.Option(min=0, help="seconds to wait for the consumers")] = 600.0,
+    *,
+    dry_run: Annotated[bool, typer.Option(help="check the topics and print what is unread; change nothing")] = False,
+    cancel: Annotated[bool, typer.Option(help="open the log again, if nothing is on Kafka yet")] = False,
+) -> None:
+    """Move from BARID_BUS=postgres to kafka: nothing more is appended to the log, and every group reads it to its end.
+
+    Leave everything running meanwhile: writes are accepted, and their events wait. Status 0 only when nothing is left.
+    It may be stopped and run again at any time.
+    """
+    from barid import drain as moving
+
+    with one_line():
+        if cancel:
+            asyncio.run(moving.cancel(stack_settings(), say))
+            return
+        try:
+            asyncio.run(moving.drain(stack_settings(), say, timeout_s=timeout, dry_run=dry_run))
+        except moving.NotDrained as error:
+            for line in error.lines:
+                typer.echo(line, err=True)
+            raise
+
+
 @app.command(epilog="Example: `barid run all`")
 def run(
     process: Annotated[str, typer.Argument(help="gateway, all, mailer or sink")],

@@ -11,7 +11,7 @@ from typing import Literal
 import asyncpg
 import structlog
 
-from common.bus import reach
+from common.bus import moved, reach
 from common.contracts.topics import owned_by, read_by
 from common.db import schema
 from common.db.pool import TRANSIENT
@@ -98,6 +98,7 @@ def _needs(
                 one for service, command, _ in processes if command == "worker" for one in read_by(service, only)
             ]
             yield _Need("kafka", lambda: reach(shared, [topic.name for topic in topics]))
+        yield _Need("barid drain", lambda: moved.check(shared))
 
 
 def _database(service: str, url: str, variable: str, away: str) -> _Need:

@@ -34,6 +34,12 @@ async def load(tx: Connection, consumer: str, sources: Collection[str]) -> dict[
     return {row["source"]: row["next_offset"] for row in rows}
 
 
+async def stored(tx: Connection, consumer: str) -> dict[str, int]:
+    """The next offset of every source the consumer has ever read, on whichever transport."""
+    rows = await tx.fetch("select source, next_offset from consumer_offsets where consumer = $1", consumer)
+    return {row["source"]: row["next_offset"] for row in rows}
+
+
 async def move(tx: Connection, consumer: str, before: Mapping[str, int], after: Mapping[str, int]) -> None:
     """Move on, unless somebody else did. Raises Fenced."""
     sources = sorted(after)

@@ -7,6 +7,9 @@ over all appenders, and a reader that has seen an id has seen all lower ones.
 from collections.abc import Sequence
 from datetime import datetime
 
+import asyncpg
+
+from common.bus.port import BusUnavailable
 from common.bus.postgres.places import CHANNEL, part_of
 from common.contracts.envelope import Record
 from common.db.pool import Connection, Database
@@ -17,12 +20,22 @@ COLUMNS = (
     "traceparent", "payload",
 )  # fmt: skip
 _NOTIFY_BYTES = 7900
+_SEALED = "55000"
 
 _LOCK = "select pg_advisory_xact_lock($1), clock_timestamp() as at"
 _FINISH = """
 with head as (update log_head set next_id = currval('log_id_seq') + 1)
 select pg_notify($1, $2)
 """
+
+
+class LogSealed(BusUnavailable):
+    """The log takes nothing more: `barid drain` moves this installation to Kafka; when it is done, set BARID_BUS=kafka.
+
+    Until then the events wait in the outbox.
+    """
+
+    code = "log_sealed"
 
 
 class PostgresProducer:
@@ -48,7 +61,10 @@ class PostgresProducer:
 
 
 async def append(tx: Connection, records: Sequence[Record]) -> None:
-    """Append within the caller's transaction, which must commit at once: it holds every appender up."""
+    """Append within the caller's transaction, which must commit at once: it holds every appender up.
+
+    Raises LogSealed.
+    """
     locked = await tx.fetchrow(_LOCK, APPEND_LOCK)
     assert locked is not None  # noqa: S101 - a select without a condition has a row
     at: datetime = locked["at"]
@@ -74,4 +90,9 @@ async def append(tx: Connection, records: Sequence[Record]) -> None:
         ],
     )
     topics = " ".join(sorted({record.topic for record in records}))
-    await tx.execute(_FINISH, CHANNEL, topics if len(topics) < _NOTIFY_BYTES else "")
+    try:
+        await tx.execute(_FINISH, CHANNEL, topics if len(topics) < _NOTIFY_BYTES else "")
+    except asyncpg.ObjectNotInPrerequisiteStateError as error:
+        if error.sqlstate == _SEALED:
+            raise LogSealed from error
+        raise
