@@ -16,8 +16,9 @@ from common.consumer.limit import MEMORY_S, DeadLetterLimit, TooManyDeadLetters
 from common.consumer.meter import Meter
 from common.consumer.subscription import Consumer
 from common.consumer.tracing import process_span
-from common.db.faults import passes
+from common.db.faults import of_the_schema, passes
 from common.db.pool import Connection, Database
+from common.db.schema import UnfitSchema
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +46,7 @@ class Runner:
         self._replay_due = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until stopped, then finish the batch at hand. Raises TooManyDeadLetters."""
+        """Until stopped, then finish the batch at hand. Raises TooManyDeadLetters and UnfitSchema."""
         measuring = asyncio.create_task(self._meter.run(), name=f"measure {self.consumer.name}")
         try:
             await self._run(stop)
@@ -69,6 +70,10 @@ class Runner:
                 self._at.clear()
                 await _pause(stop, random.uniform(0, 0.2))  # noqa: S311
             except Exception as error:
+                if of_the_schema(error):
+                    raise UnfitSchema(
+                        f"{self.consumer.name} stops: {described(error)}", mend="migrate, or run the code that fits"
+                    ) from error
                 if not passes(error):
                     raise
                 self._meter.retried("transient")
@@ -141,7 +146,7 @@ class Runner:
             except (offsets.Fenced, TooManyDeadLetters):
                 raise
             except Exception as error:
-                if passes(error):
+                if passes(error) or of_the_schema(error):
                     raise
                 log.warning("consumer_batch_failed", consumer=self.consumer.name, error=described(error))
                 self._meter.retried("data")
@@ -156,7 +161,7 @@ class Runner:
         except (offsets.Fenced, TooManyDeadLetters):
             raise
         except Exception as error:
-            if passes(error):
+            if passes(error) or of_the_schema(error):
                 raise
             if len(polled) == 1:
                 await self._bury(Dead(polled[0], described(error)), after)
@@ -233,7 +238,7 @@ class Runner:
         try:
             await self.batches.apply(tx, decoded)
         except Exception as error:
-            if passes(error):
+            if passes(error) or of_the_schema(error):
                 raise
             await tx.execute("rollback to savepoint replay")
             return described(error)

@@ -14,3 +14,11 @@ def passes(error: BaseException) -> bool:
         return "clos" in str(error)
     # A plan that a migration made stale is planned again at the next try.
     return isinstance(error, (*TRANSIENT, asyncpg.InvalidCachedStatementError))
+
+
+def of_the_schema(error: BaseException) -> bool:
+    """Whether a statement does not fit the database: a missing table, column, function or right (class 42).
+
+    No event is at fault then, and none may be buried for it.
+    """
+    return isinstance(error, asyncpg.SyntaxOrAccessError)
