@@ -19,6 +19,7 @@ POM = ROOT / "deploy" / "kafka" / "pom.xml"
 AREA = ROOT / "var" / "kafka"
 START_S = 60.0
 USER, PASSWORD = "barid", "let me in"
+STRANGER = "stranger"  # with the same password; may do what an ACL lets it
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -31,7 +32,9 @@ inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
-user_{user}="{password}";
+user_{user}="{password}" user_{stranger}="{password}";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:{user}
 log.dirs={data}
 auto.create.topics.enable=false
 delete.topic.enable=true
@@ -88,7 +91,13 @@ class Broker:
         properties = self.area / "server.properties"
         properties.write_text(
             _PROPERTIES.format(
-                port=port, sasl=sasl, controller=controller, data=self.area / "data", user=USER, password=PASSWORD
+                port=port,
+                sasl=sasl,
+                controller=controller,
+                data=self.area / "data",
+                user=USER,
+                stranger=STRANGER,
+                password=PASSWORD,
             )
         )
         java = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", f"{libraries()}/*"]

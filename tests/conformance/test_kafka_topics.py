@@ -102,7 +102,7 @@ class TestApply:
     def test_unlimited_retention_is_never_less(self):
         options = KafkaOptions("x:1")
         have = {**wanted(STATE, options), "retention.ms": "-1"}
-        assert [c.kind for c in plan([STATE], {STATE.name: Found(1, have, have)}, options)] == ["keep"]
+        assert [c.kind for c in plan([STATE], {STATE.name: Found(1, 1, have, have)}, options)] == ["keep"]
 
 
 class TestUnusable:

@@ -55,5 +55,10 @@ def told(error: BaseException, options: KafkaOptions) -> BaridError:
             f"BARID_KAFKA_USERNAME={options.username!r} may not do this at {options.bootstrap}:"
             f" {type(error).__name__} {brief(error)}"
         )
+    if isinstance(error, errors.MessageSizeTooLargeError):
+        return BusUnavailable(
+            f"a topic at BARID_KAFKA_BOOTSTRAP={options.bootstrap} takes smaller messages than an event may be:"
+            " run `barid topics apply`"
+        )
     why = "no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {brief(error)}"
     return BusUnavailable(f"Kafka at BARID_KAFKA_BOOTSTRAP={options.bootstrap} cannot be used: {why}")

@@ -75,6 +75,11 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._consumer.start()
         self.lag.keep(self._consumer, timing.mirror_s)
 
+    def _started(self) -> bool:
+        """Whether the consumer may be asked for anything; why it could not start is told by `held`."""
+        opening = self._opening
+        return opening is not None and opening.done() and not opening.cancelled() and opening.exception() is None
+
     async def on_partitions_revoked(self, _revoked: Iterable[TopicPartition]) -> None:
         """Drain: the batch at hand is finished first, within the time the group waits. Not called by stop()."""
         try:
@@ -123,7 +128,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         any time-out (fetcher.py), and it must be called also without partitions, or the member counts as idle.
         """
         consumer = self._consumer
-        if consumer is None or self._opening is None or not self._opening.done():
+        if consumer is None or not self._started():
             return []
         wanted = [place for place in self.positions if topics is None or place.topic in topics]
         if self.positions and not wanted:
@@ -180,7 +185,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
     async def close(self) -> None:
         """Leave; a static member leaves nothing, so that its partitions wait for it."""
         self._idle.set()
-        if self._opening is not None and self._opening.done() and self._opening.exception() is None:
+        if self._started():
             await self.lag.tell()
         await self._end()
 

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from common.bus.kafka.clients import admin_of
 from common.bus.kafka.options import KafkaOptions
-from common.bus.kafka.producer import MAX_BYTES
+from common.contracts.envelope import MAX_EVENT_BYTES
 from common.contracts.topics import BY_NAME, Topic
 from common.errors import Misconfigured
 
@@ -24,6 +24,7 @@ class Found:
     """A topic as the cluster has it: `own` was set for it, `effective` also by the broker's defaults."""
 
     partitions: int
+    copies: int
     own: dict[str, str]
     effective: dict[str, str]
 
@@ -45,7 +46,7 @@ def wanted(topic: Topic, options: KafkaOptions) -> dict[str, str]:
         "cleanup.policy": "delete",
         "retention.ms": str(topic.retention_days * _DAY_MS),
         "min.insync.replicas": str(options.min_insync),
-        "max.message.bytes": str(MAX_BYTES + (1 << 20)),
+        "max.message.bytes": str(MAX_EVENT_BYTES + (1 << 20)),
     }
 
 
@@ -66,8 +67,9 @@ def plan(topics: Iterable[Topic], found: dict[str, Found], options: KafkaOptions
             text = f"{have.partitions} partitions, the contract asks for {topic.partitions}; they are never taken away"
             changes.append(Change("keep", topic.name, text))
         differs = {name: value for name, value in configs.items() if have.effective.get(name) != value}
-        for name in ("retention.ms", "max.message.bytes"):
-            if name in differs and _more(have.effective.get(name), differs[name]):
+        for name in ("retention.ms", "max.message.bytes", "min.insync.replicas"):
+            stuck = name == "min.insync.replicas" and int(have.effective.get(name, "1")) > have.copies
+            if name in differs and not stuck and _more(have.effective.get(name), differs[name]):
                 text = f"{name} is {have.effective[name]}, the contract asks for {differs.pop(name)}; not shrunk:"
                 changes.append(Change("keep", topic.name, f"{text} use kafka-configs.sh if that is meant"))
         if differs:
@@ -111,21 +113,46 @@ async def apply(options: KafkaOptions, topics: Sequence[Topic], *, dry_run: bool
 
 async def check(options: KafkaOptions, names: Iterable[str]) -> None:
     """Raise when the cluster cannot be used, or has not what the contracts ask for."""
-    wanted_topics = [BY_NAME[name] for name in sorted(set(names))]
+    topics = [BY_NAME[name] for name in sorted(set(names))]
     async with admin_of(options) as admin:
-        found = await _describe(admin, options, [topic.name for topic in wanted_topics])
-    for topic in wanted_topics:
-        have, full = found.get(topic.name), options.prefix + topic.name
-        mend = "run `barid topics apply`"
-        if have is None:
-            raise Misconfigured(f"BARID_KAFKA_BOOTSTRAP={options.bootstrap} has no topic {full}: {mend}")
-        if have.partitions < topic.partitions:
-            raise Misconfigured(f"the topic {full} has {have.partitions} of {topic.partitions} partitions: {mend}")
-        kept = have.effective.get("retention.ms")
-        if kept is not None and kept != "-1" and int(kept) < topic.retention_days * _DAY_MS:
+        found = await _describe(admin, options, [topic.name for topic in topics])
+        missing = [options.prefix + topic.name for topic in topics if topic.name not in found]
+        hidden = await _hidden(admin, missing)
+    for topic in topics:
+        full, mend = options.prefix + topic.name, "run `barid topics apply`"
+        if full in hidden:
             raise Misconfigured(
-                f"the topic {full} keeps events for {int(kept) / _DAY_MS:.3g} of {topic.retention_days} days: {mend}"
+                f"BARID_KAFKA_USERNAME={options.username!r} sees no topic {full} at {options.bootstrap}:"
+                f" {mend}, or give it the right to describe it"
             )
+        if full in missing:
+            raise Misconfigured(f"BARID_KAFKA_BOOTSTRAP={options.bootstrap} has no topic {full}: {mend}")
+        if why := _unfit(topic, found[topic.name]):
+            raise Misconfigured(f"the topic {full} {why}: {mend}")
+
+
+def _unfit(topic: Topic, have: Found) -> str:
+    """What would lose events, or never take one. A user without the right to see the configuration sees none of it."""
+    if have.partitions < topic.partitions:
+        return f"has {have.partitions} of {topic.partitions} partitions"
+    kept = have.effective.get("retention.ms", "-1")
+    if kept != "-1" and int(kept) < topic.retention_days * _DAY_MS:
+        return f"keeps events for {int(kept) / _DAY_MS:.3g} of {topic.retention_days} days"
+    if "compact" in have.effective.get("cleanup.policy", "delete"):
+        return "is compacted, which takes away all but the last event of a key"
+    if (insync := int(have.effective.get("min.insync.replicas", "1"))) > have.copies:
+        return f"asks for {insync} copies in sync and has {have.copies}, so nothing can be written to it"
+    if (most := int(have.effective.get("max.message.bytes", MAX_EVENT_BYTES))) < MAX_EVENT_BYTES:
+        return f"takes {most} bytes for a message; an event may have {MAX_EVENT_BYTES}"
+    return ""
+
+
+async def _hidden(admin: AIOKafkaAdminClient, missing: Sequence[str]) -> set[str]:
+    """Those that may be there, but not for this user. Unlike naming them in a request for metadata, this makes none."""
+    if not missing:
+        return set()
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in missing])
+    return {one[3] for answer in answers for one in answer.resources if one[0] == TopicAuthorizationFailedError.errno}
 
 
 async def _until_seen(admin: AIOKafkaAdminClient, made: dict[str, int]) -> None:
@@ -140,7 +167,7 @@ async def _until_seen(admin: AIOKafkaAdminClient, made: dict[str, int]) -> None:
 async def _describe(admin: AIOKafkaAdminClient, options: KafkaOptions, names: Sequence[str]) -> dict[str, Found]:
     full = {options.prefix + name: name for name in names}
     # All topics are asked for: a broker may make the ones that are named.
-    there = {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics() if one["topic"] in full}
+    there = {one["topic"]: one["partitions"] for one in await admin.describe_topics() if one["topic"] in full}
     configs: dict[str, list[Any]] = {}
     if there:
         for answer in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in there]):
@@ -149,7 +176,8 @@ async def _describe(admin: AIOKafkaAdminClient, options: KafkaOptions, names: Se
     for name, partitions in there.items():
         entries = configs.get(name, [])
         own = {entry[0]: entry[1] for entry in entries if entry[3] == _OF_THE_TOPIC}
-        found[full[name]] = Found(partitions, own, {entry[0]: entry[1] for entry in entries})
+        copies = min((len(partition["replicas"]) for partition in partitions), default=0)
+        found[full[name]] = Found(len(partitions), copies, own, {entry[0]: entry[1] for entry in entries})
     return found
 
 
