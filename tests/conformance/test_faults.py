@@ -2,12 +2,17 @@
 
 import asyncio
 import dataclasses
+from uuid import UUID
 
 import asyncpg
 import pytest
 from common.consumer import dead_letters
 from common.consumer.limit import DeadLetterLimit, TooManyDeadLetters
+from common.contracts.leads import SegmentChangedV1
+from common.db.schema import UnfitSchema
+from common.errors import TooLarge
 from common.ids import new_id
+from common.outbox.writer import Outgoing
 from common.testing.deliver import as_record
 
 
@@ -91,6 +96,83 @@ class TestPoison:
             await asyncio.wait_for(service.runner().run(asyncio.Event()), 20)
         assert await service.value("select count(*) from dead_letters") == 0
         assert await service.value("select max(next_offset) from consumer_offsets") == 0
+
+
+class TestTooLarge:
+    """Ten megabytes in the outbox, put there by a statement: no bus takes them, and nothing else waits for them."""
+
+    async def put(self, service, key: str, characters: int) -> UUID:
+        event_id = new_id()
+        async with service.db.transaction() as tx:
+            await tx.execute(
+                "insert into outbox (lane, topic, type, key, event_id, workspace_id, payload)"
+                " values (1, 'segment.changed', 'segment.changed.v1', $1, $2, $3, repeat('\u0628', $4))",
+                key, event_id, service.workspace_id, characters,
+            )  # fmt: skip
+        return event_id
+
+    async def test_it_is_set_aside_and_the_events_around_it_go_on_in_order(self, service, in_order):
+        keys = [new_id() for _ in range(3)]
+        events = service.segments(90, keys)
+        async with service.running(service.relay(batch=20), service.runner()):
+            await service.write(events[:40])
+            large = await self.put(service, str(keys[0]), 5_000_000)
+            await service.write(events[40:])
+            in_order(await service.until_seen(events))
+            await service.until("select count(*) from outbox", 0)
+        async with service.db.connection() as connection:
+            (letter,) = await dead_letters.list_dead(connection)
+            assert len((await dead_letters.show(connection, letter.id)).payload.encode()) == 10_000_000
+        assert (letter.event_id, letter.consumer, letter.source) == (large, "contacts.relay", "outbox")
+        assert letter.error == "TooLarge: 10000000 bytes without its headers; the bus takes 4194304 with them"
+
+    async def test_asked_for_again_it_is_tried_again(self, service):
+        async with service.running(service.relay(), service.runner()):
+            large = await self.put(service, str(new_id()), 5_000_000)
+            await service.until("select count(*) from dead_letters", 1)
+            for tried in (1, 2):
+                async with service.db.transaction() as tx:
+                    assert await dead_letters.replay(tx, consumer="contacts.relay") == 1
+                await service.until("select attempts from dead_letters where replayed_at is null", tried)
+            # Whoever mends it makes it smaller where it is kept.
+            payload = SegmentChangedV1(segment_id=new_id(), name="s", revision=1).model_dump_json()
+            await service.value("update dead_letters set payload = $1", payload)
+            async with service.db.transaction() as tx:
+                assert await dead_letters.replay(tx, ids=None) == 1
+            await service.until("select count(*) from seen", 1)
+        assert await service.value("select event_id from seen") == large
+        assert await service.value("select count(*) from dead_letters where replayed_at is null") == 0
+
+    async def test_who_writes_one_is_told_and_nothing_is_written(self, service):
+        huge = SegmentChangedV1.model_construct(segment_id=new_id(), name="x" * 10_000_000, revision=1)
+        with pytest.raises(
+            TooLarge, match=r"an event segment\.changed of 100000\d\d bytes; at most 4190208 can be told"
+        ):
+            await service.write([*service.segments(1), Outgoing(service.workspace_id, huge)])
+        assert await service.value("select count(*) from outbox") == 0
+
+
+class TestSchema:
+    @pytest.mark.parametrize("statement", ["select * from nowhere", "select nothing from seen", "drop table seen"])
+    async def test_a_statement_that_does_not_fit_the_database_buries_nothing_and_ends_the_consumer(
+        self, service, statement
+    ):
+        """As on a schema of another release: no event is at fault."""
+        events = service.segments(5)
+        await service.transport.producer().publish([as_record(event) for event in events])
+
+        async def misfit(tx, events) -> None:
+            await tx.execute("set local role contacts_worker")
+            await tx.execute(statement)
+
+        runner = service.runner(service.consumer(misfit))
+        with pytest.raises(UnfitSchema, match=r"test\.main stops: \w+Error: "):
+            await asyncio.wait_for(runner.run(asyncio.Event()), 20)
+        assert await service.value("select count(*) from dead_letters") == 0
+        assert await service.value("select max(next_offset) from consumer_offsets") == 0
+        await service.readers[0].close()
+        async with service.running(service.runner()):
+            await service.until_seen(events)
 
 
 class TestPassingFaults:

@@ -7,6 +7,11 @@ from uuid import UUID
 
 from common.contracts.base import EventData
 
+# What the bus takes for one event, its key and headers included. The same on every transport, so that an
+# installation can move from one to the other.
+MAX_EVENT_BYTES = 4 * 1024 * 1024
+MAX_PAYLOAD_BYTES = MAX_EVENT_BYTES - 4096
+
 T_co = TypeVar("T_co", bound=EventData, covariant=True)
 
 
@@ -52,3 +57,15 @@ class Record:
         if self.traceparent:
             pairs["traceparent"] = self.traceparent
         return [(name, value.encode()) for name, value in pairs.items()]
+
+    def size(self) -> int:
+        """About what the event takes on the bus, in bytes."""
+        pairs = self.headers()
+        return len(self.payload.encode()) + len(self.key.encode()) + sum(len(n) + len(v) + 10 for n, v in pairs) + 100
+
+
+def too_large(record: Record) -> str:
+    """How large the event is, if it is more than the bus takes; else empty."""
+    if 4 * (len(record.payload) + len(record.key)) < MAX_PAYLOAD_BYTES or record.size() <= MAX_EVENT_BYTES:
+        return ""  # four bytes a character at most
+    return f"{len(record.payload.encode())} bytes without its headers; the bus takes {MAX_EVENT_BYTES} with them"

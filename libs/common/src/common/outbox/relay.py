@@ -13,8 +13,9 @@ import structlog
 
 from common import metrics
 from common.bus.port import Producer
-from common.contracts.envelope import Record
+from common.contracts.envelope import Record, too_large
 from common.db.pool import TRANSIENT, Connection, Database
+from common.outbox.aside import put_back, set_aside
 from common.outbox.frontier import Frontier
 
 log = structlog.get_logger(__name__)
@@ -118,6 +119,7 @@ class Relay:
                 age = await connection.fetchval(_AGE, list(LANES), [frontiers[lane].high for lane in LANES])
                 metrics.OUTBOX_AGE.labels(self.name).set(age or 0.0)
                 age_due = time.monotonic() + AGE_EVERY_S
+                await put_back(connection, self.name)
             if not await self.round(connection, frontiers):
                 await _pause(stop, self.idle_s)
 
@@ -125,10 +127,16 @@ class Relay:
         """Read a batch, publish it, delete it. Returns how many events it moved."""
         rows = await self._read(connection, frontiers)
         if rows:
-            await self.producer.publish([_record(row, self.name) for row in rows])
+            records = [_record(row, self.name) for row in rows]
+            refused = [(row, why) for row, record in zip(rows, records, strict=True) if (why := too_large(record))]
+            if refused:
+                await set_aside(connection, self.name, refused)
+                kept = {row["id"] for row, _ in refused}
+                records = [record for row, record in zip(rows, records, strict=True) if row["id"] not in kept]
+            await self.producer.publish(records)
             await connection.execute(_DELETE, [row["id"] for row in rows])
             for lane in LANES:
-                if moved := sum(row["lane"] == lane for row in rows):
+                if moved := sum(record.lane == lane for record in records):
                     metrics.OUTBOX_PUBLISHED.labels(self.name, str(lane)).inc(moved)
         # After the deletion: what was noted as read is never looked at again.
         found = rows[0]["found"] if rows else 0

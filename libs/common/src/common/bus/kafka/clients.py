@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from common.bus.kafka.faults import reason, told
 from common.bus.kafka.options import KafkaOptions, Timing
-from common.bus.kafka.producer import MAX_BYTES
+from common.contracts.envelope import MAX_EVENT_BYTES
 
 log = structlog.get_logger(__name__)
 _CLOSE_S = 5.0
@@ -35,8 +35,9 @@ def consumer_of(options: KafkaOptions, group: str, timing: Timing) -> AIOKafkaCo
         rebalance_timeout_ms=int(timing.rebalance_s * 1000),
         max_poll_interval_ms=int(timing.max_poll_s * 1000),
         fetch_max_wait_ms=int(timing.fetch_wait_s * 1000),
+        # A first batch that is larger is sent all the same (KIP-74): no message can hold its partition up.
         max_partition_fetch_bytes=1 << 20,
-        fetch_max_bytes=MAX_BYTES * 2,
+        fetch_max_bytes=MAX_EVENT_BYTES * 2,
     )
 
 

@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError
 
 from common.bus.kafka.faults import reason, told
 from common.bus.kafka.options import KafkaOptions
-from common.bus.kafka.records import headers, size
-from common.contracts.envelope import Record
+from common.bus.kafka.records import headers
+from common.contracts.envelope import MAX_EVENT_BYTES, Record, too_large
 from common.contracts.topics import BY_NAME
 from common.errors import TooLarge
 
@@ -19,7 +19,6 @@ log = structlog.get_logger(__name__)
 
 # Below the 25 s a process has to drain. With idempotence aiokafka never gives a batch up (producer.rst).
 PUBLISH_S = 15.0
-MAX_BYTES = 4 * 1024 * 1024
 _LINGER_MS = 5
 _BATCH_BYTES = 256 * 1024
 
@@ -44,12 +43,10 @@ class KafkaProducer:
         """Append all; when it returns they are on all in-sync replicas. Raises on any doubt."""
         if not records:
             return
+        for record in records:  # the relay sets those aside; whoever else publishes is told
+            if why := too_large(record):
+                raise TooLarge(f"the event {record.id} of {record.topic} has {why}")
         made = [(record, record.key.encode(), record.payload.encode(), headers(record)) for record in records]
-        for record, key, value, pairs in made:
-            if size(value, key, pairs) > MAX_BYTES:
-                raise TooLarge(
-                    f"the event {record.id} of {record.topic} has {len(value)} bytes; the bus takes {MAX_BYTES}"
-                )
         async with self._lock:
             waiting: list[asyncio.Future[object]] = []
             try:
@@ -95,7 +92,7 @@ class KafkaProducer:
                 acks="all",
                 linger_ms=_LINGER_MS,
                 max_batch_size=_BATCH_BYTES,
-                max_request_size=MAX_BYTES + _BATCH_BYTES,
+                max_request_size=MAX_EVENT_BYTES + _BATCH_BYTES,
             )
             self._client = client
             await client.start()
