@@ -8,7 +8,7 @@ PACKAGES := libs/common libs/content services/contacts services/campaigns servic
 WORKERS ?= 3
 T ?= tests
 
-.PHONY: help install lock demo up down kafka test test-all check format bench docs k8s-schemas clean
+.PHONY: help install lock demo up down kafka test test-all check format bench docs k8s-schemas images secrets compose-smoke clean
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,12 +42,13 @@ test: install ## the tests, on a real PostgreSQL and Kafka (T=path for a part, W
 test-all: install ## the tests with the slow ones: full kill matrix, 10,000-example properties
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -n $(WORKERS) --dist loadgroup $(T)
 
-check: install ## format, lint, types, import contracts
+check: install ## format, lint, types, import contracts, generated documents, Dockerfiles
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/docs.py --check
+	@$(BIN)/hadolint --config .hadolint.yaml services/*/Dockerfile libs/barid/Dockerfile deploy/images/Dockerfile
 
 format: install ## format the code and mend what ruff can
 	@$(BIN)/ruff check --fix .
@@ -58,6 +59,15 @@ bench: install ## measure the hot paths beside their floors (ONLY=send,import)
 
 docs: install ## generate docs/openapi.json, docs/asyncapi.yaml and the schemas
 	@$(BIN)/python tools/docs.py
+
+images: install ## build every image and print their sizes (Docker; else podman and stand-ins, as root)
+	@$(BIN)/python -m tools.images
+
+secrets: install ## make the secrets of docker-compose.yml in var/compose/secrets, once
+	@$(BIN)/python -m tools.compose_secrets
+
+compose-smoke: images ## the main job on all of docker-compose.yml, through its one address; then down again
+	@$(BIN)/python -m tools.compose_smoke
 
 k8s-schemas: install ## fetch the published schemas of the custom resources in deploy/k8s (Go, Java 17, Maven)
 	@$(BIN)/python -m tools.crds
