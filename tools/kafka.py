@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,9 +33,9 @@ inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
-user_{user}="{password}" user_{stranger}="{password}";
+{users};
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS;User:{user}
+super.users=User:ANONYMOUS;User:{boss}
 log.dirs={data}
 auto.create.topics.enable=false
 delete.topic.enable=true
@@ -67,11 +68,12 @@ def free_ports() -> tuple[int, int, int]:
 
 @dataclass
 class Broker:
-    """A broker of our own, on this machine, by Java."""
+    """A broker of our own, on this machine, by Java. `users` sign in with PASSWORD, and may do what ACLs let them."""
 
     area: Path
     ports: tuple[int, int, int] = field(default_factory=free_ports)
     process: subprocess.Popen[bytes] | None = None
+    users: Collection[str] = (STRANGER,)
 
     @property
     def address(self) -> str:
@@ -89,15 +91,10 @@ class Broker:
         self.area.mkdir(parents=True, exist_ok=True)
         port, sasl, controller = self.ports
         properties = self.area / "server.properties"
+        users = " ".join(f'user_{name}="{PASSWORD}"' for name in (USER, *self.users))
         properties.write_text(
             _PROPERTIES.format(
-                port=port,
-                sasl=sasl,
-                controller=controller,
-                data=self.area / "data",
-                user=USER,
-                stranger=STRANGER,
-                password=PASSWORD,
+                port=port, sasl=sasl, controller=controller, data=self.area / "data", boss=USER, users=users
             )
         )
         java = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", f"{libraries()}/*"]

@@ -2,7 +2,7 @@
 the table of routes. `make docs` writes them, `make check` fails when one is stale.
 
 A user is a process: it may write the topics that its service owns, or read those of its consumers in their groups, and
-look at their configuration, as every process does at its start. tests/conformance/test_kafka_rights.py shows that this
+look at their configuration, as every process does at its start. tests/conformance/test_kafka_users.py shows that this
 is enough.
 """
 
