@@ -1,9 +1,9 @@
 """The published schemas of the custom resources that the manifests use, for the tests; nothing of it is committed.
 
 KEDA and the Barman Cloud plugin publish their definitions in their Go modules, KEDA also the parameters of its scalers.
-CloudNativePG publishes its Go types: their definitions are made by the generator that it uses itself. Strimzi
-publishes its Java classes: tools/crds/strimzi reads the schemas from them. Go, and Java with Maven, fetch all of it by
-version; the result is kept in var/crds.
+CloudNativePG and the Prometheus operator publish their Go types: their definitions are made by the generator that they
+use themselves. Strimzi publishes its Java classes: tools/crds/strimzi reads the schemas from them. Go, and Java with
+Maven, fetch all of it by version; the result is kept in var/crds.
 """
 
 import hashlib
@@ -27,6 +27,12 @@ MODULES: Mapping[str, tuple[str, str]] = {
     "github.com/kedacore/keda/v2": ("v2.21.0", "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps="),
     "github.com/cloudnative-pg/plugin-barman-cloud": ("v0.15.0", "h1:gNVytrzzYUE08wxLDrjfJqy1FPPSFkMe1OEr4s4pVI0="),
 }
+# Go packages with types, at the versions of tools/crds/types/go.mod.
+TYPES = (
+    "github.com/cloudnative-pg/api/pkg/api/v1",
+    "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1",
+)
+GENERATOR = "sigs.k8s.io/controller-tools/cmd/controller-gen"
 PROGRAMS = ("go", "java", "javac", "mvn")
 _WITHIN_S = 600.0
 
@@ -54,7 +60,7 @@ def published() -> Published:
             raise Unavailable(f"there is no {missing[0]} here; the schemas need Go, and Java 17 with Maven")
         kinds: dict[str, Schema] = {}
         keda, barman = (_module(name) for name in MODULES)
-        for folder in (keda / "config/crd/bases", barman / "config/crd/bases", _cloudnative_pg()):
+        for folder in (keda / "config/crd/bases", barman / "config/crd/bases", _from_types()):
             for path in sorted(folder.glob("*.yaml")):
                 kinds |= _of_definition(yaml.safe_load(path.read_text(encoding="utf-8")))
         kinds |= _strimzi()
@@ -82,11 +88,10 @@ def _module(name: str) -> Path:
     return Path(told["Dir"])
 
 
-def _cloudnative_pg() -> Path:
-    out = AREA / "cnpg"
-    generator = "sigs.k8s.io/controller-tools/cmd/controller-gen"
-    types = "github.com/cloudnative-pg/api/pkg/api/v1"
-    _run(["go", "run", generator, "crd", f"paths={types}", f"output:crd:dir={out}"], HERE / "cnpg")
+def _from_types() -> Path:
+    out = AREA / "types"
+    paths = ";".join(TYPES)
+    _run(["go", "run", GENERATOR, "crd", f"paths={paths}", f"output:crd:dir={out}"], HERE / "types")
     return out
 
 

@@ -156,6 +156,17 @@ FAULTS: dict[str, tuple[Check, Spoil]] = {
         pods.spread,
         deployment("contacts-api", lambda d: pod_of(d)["topologySpreadConstraints"].pop()),
     ),
+    "metrics at a port that is not there": (
+        pods.scraped,
+        one("PodMonitor", "barid", lambda m: m["spec"]["podMetricsEndpoints"][0].update(port="metrics")),
+    ),
+    "a process that nobody scrapes": (
+        pods.scraped,
+        deployment(
+            "delivery-jobs",
+            lambda d: d["spec"]["template"]["metadata"]["labels"].pop("app.kubernetes.io/part-of"),
+        ),
+    ),
     # Settings, secrets, images
     "an unknown environment key": (settings.environment, config("BARID_KAFKA_BOOTSTRAPS", "kafka:9092")),
     "a key misspelled in a Deployment": (
@@ -372,6 +383,10 @@ FAULTS: dict[str, tuple[Check, Spoil]] = {
     "a misspelled field of KEDA": (
         schemas.custom,
         one("ScaledObject", "delivery-mailer", lambda s: s["spec"].update(maxReplicas=4)),
+    ),
+    "a misspelled field of the Prometheus operator": (
+        schemas.custom,
+        one("PodMonitor", "barid", lambda m: m["spec"]["podMetricsEndpoints"][0].update(honourLabels=True)),
     ),
     "a misspelled field of Barman": (
         schemas.custom,

@@ -1,5 +1,6 @@
 """Checks of pods: who they are, what they may, how they are watched and how they end."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -205,6 +206,29 @@ def spread(documents: Documents) -> Iterator[str]:
                 yield f"{name_of(one)}: the spread counts other workloads' pods"
 
 
+def scraped(documents: Documents) -> Iterator[str]:
+    """In production Prometheus reads every process, with the labels that rules and dashboards ask for."""
+    if documents.overlay != "prod":
+        return
+    monitors = documents.of("PodMonitor")
+    for one, process in known(documents):
+        given = pod_labels(one)
+        mine = [m["spec"] for m in monitors if matches(m["spec"]["selector"], given)]
+        if len(mine) != 1:
+            yield f"{name_of(one)}: scraped by {len(mine)} PodMonitors"
+            continue
+        (spec,) = mine
+        (endpoint,) = spec["podMetricsEndpoints"]
+        found = {"job": given.get(spec["jobLabel"])}
+        for rule in endpoint["relabelings"]:
+            source = {re.sub(r"[^a-z0-9_]", "_", f"__meta_kubernetes_pod_label_{k}"): v for k, v in given.items()}
+            found[rule["targetLabel"]] = source.get(rule["sourceLabels"][0])
+        if found != {"job": "barid", "service": process.service, "process": process.command}:
+            yield f"{name_of(one)}: scraped as {found}"
+        if endpoint["port"] not in {port["name"] for port in container_of(one)["ports"]}:
+            yield f"{name_of(one)}: scraped at the port {endpoint['port']}, which it has not"
+
+
 def known(documents: Documents) -> Iterator[tuple[Doc, Process]]:
     """The workloads that are a process of the inventory, with it."""
     by_command = {(process.service, process.command): process for process in processes()}
@@ -226,4 +250,5 @@ CHECKS = (
     ending,
     updates,
     spread,
+    scraped,
 )

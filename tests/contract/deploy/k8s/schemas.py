@@ -14,7 +14,13 @@ from tests.contract.deploy.tools import absent
 from tools import crds
 
 # What the manifests may use beside Kubernetes' own kinds; anything else without a schema is an error.
-GROUPS = ("kafka.strimzi.io/v1", "postgresql.cnpg.io/v1", "barmancloud.cnpg.io/v1", "keda.sh/v1alpha1")
+GROUPS = (
+    "kafka.strimzi.io/v1",
+    "postgresql.cnpg.io/v1",
+    "barmancloud.cnpg.io/v1",
+    "keda.sh/v1alpha1",
+    "monitoring.coreos.com/v1",
+)
 # The oldest Kubernetes the manifests are for (`preStop.sleep`), and the newest whose schemas there are.
 VERSIONS = ("1.30", "1.37")
 _READ_ONCE = cache(utils.schema_contents)
