@@ -1,4 +1,4 @@
-"""One trace, from the request that starts a campaign to the fact that it was opened."""
+"""One trace, edge by edge: from the request that starts a campaign to the SMTP dialogue, and back from the click."""
 
 import secrets
 from pathlib import Path
@@ -14,28 +14,75 @@ from tests.fixtures.recorder import Recorder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
+START = ("campaigns", "POST /v1/campaigns/{campaign_id}/start")
+FREEZE = ("contacts", "job freeze_audience")
+SEND = ("delivery", "smtp send")
+RECORD = ("delivery", "record outcomes")
+TRACK = ("delivery", "track")
 
-def test_one_trace_spans_every_service(
+
+def published(service: str) -> tuple[str, str]:
+    return service, f"publish {service}"
+
+
+def processed(consumer: str) -> tuple[str, str]:
+    return consumer.partition(".")[0], f"process {consumer}"
+
+
+# From the cause to what it caused; an event's way over the bus is the edge from who wrote it to who handled it.
+THERE = {
+    (START, published("campaigns")),
+    (START, processed("contacts.main")),
+    (START, processed("delivery.main")),
+    (processed("contacts.main"), FREEZE),
+    (FREEZE, published("contacts")),
+    (FREEZE, processed("delivery.main")),
+    (START, SEND),
+    (SEND, RECORD),
+    (RECORD, published("delivery")),
+    (RECORD, processed("analytics.ingest")),
+    (RECORD, processed("contacts.main")),
+}
+BACK = {
+    (START, TRACK),
+    (TRACK, published("delivery")),
+    (TRACK, processed("analytics.ingest")),
+    (TRACK, processed("analytics.scoring")),
+    (TRACK, processed("contacts.main")),
+}
+
+
+def test_a_campaign_s_trace_leads_to_the_smtp_dialogue_and_back_from_the_click(
     outside: Outside, recorder: Recorder, collector: Collector, tmp_path: Path
 ) -> None:
-    messy_contacts.write(tmp_path / "p.csv", 10, seed=9, tag="trace")
+    tag = f"trace{secrets.token_hex(4)}"
+    messy_contacts.write(tmp_path / "p.csv", 10, seed=9, tag=tag)
     outside.import_file(tmp_path / "p.csv")
-    segment = outside.segment({"field": "email", "op": "starts_with", "value": "trace"})
+    segment = outside.segment({"field": "email", "op": "starts_with", "value": tag})
     campaign = outside.campaign(outside.sender(), {"segment_ids": [segment]})
-    trace_id = secrets.token_hex(16)
-    parent = outside.http.headers
-    parent["traceparent"] = f"00-{trace_id}-{secrets.token_hex(8)}-01"
-    outside.call("POST", f"/v1/campaigns/{campaign}/start", json={})
+    trace_id, caller = secrets.token_hex(16), secrets.token_hex(8)
+    outside.http.headers["traceparent"] = f"00-{trace_id}-{caller}-01"
+    try:
+        outside.call("POST", f"/v1/campaigns/{campaign}/start", json={})
+    finally:
+        del outside.http.headers["traceparent"]
     outside.closed(campaign, 60)
-    mail = next(mail for mail in list(recorder.mails) if mail.recipient.startswith("trace"))
-    assert httpx.get(one(mail, "o")).status_code == 200
 
-    def services() -> set[str]:
-        return {span.service for span in collector.reached_from(trace_id)}
+    def missing(wanted: set) -> set:
+        return wanted - collector.edges(trace_id)
 
-    outside.until(services, lambda found: {"campaigns", "contacts", "delivery", "analytics"} <= found, 30)
-    outside.until(
-        lambda: sorted({(span.service, span.name) for span in collector.reached_from(trace_id)}),
-        lambda names: any("smtp" in name.lower() for _, name in names),
-        15,
-    )
+    outside.until(lambda: missing(THERE), lambda left: not left, 30)
+    (start,) = [span for span in collector.reached_from(trace_id) if (span.service, span.name) == START]
+    assert start.parent == (trace_id, caller), "it goes on where the caller was"
+
+    mail = next(mail for mail in list(recorder.mails) if mail.recipient.startswith(tag))
+    assert httpx.get(one(mail, "c")).status_code == 302
+    outside.until(lambda: missing(BACK), lambda left: not left, 30)
+    (track,) = [span for span in collector.reached_from(trace_id) if (span.service, span.name) == TRACK]
+    assert track.parent is None
+    assert track.trace_id != trace_id, "a click days later is a trace of its own, with a link"
+
+    found = collector.reached_from(trace_id)
+    texts = "\n".join(f"{span.name} {span.attributes}" for span in found)
+    assert "barid.service" in texts
+    assert "@" not in texts, "no span holds an address"

@@ -36,6 +36,21 @@ def test_lines_are_json_with_the_process_the_workspace_and_the_trace(lines) -> N
     assert (second["event"], second["level"]) == ("odd thing", "warning")
 
 
+def test_what_a_standard_logger_adds_is_told_too_and_masked(lines) -> None:
+    logging.getLogger("delivery").warning("it waits", extra={"message_id": "m1", "n": 3, "email": "sara@example.com"})
+    (line,) = lines()
+    assert (line["message_id"], line["n"], line["email"]) == ("m1", 3, "…")
+
+
+def test_the_row_that_a_database_error_quotes_is_left_out(lines) -> None:
+    error = (
+        "new row violates check constraint\nDETAIL:  Failing row contains (7, Sara, Hariri, +98 21 1234).\nHINT: none"
+    )
+    structlog.get_logger().error("failed", error=error)
+    (line,) = lines()
+    assert line["error"] == "new row violates check constraint\nDETAIL: …\nHINT: none"
+
+
 def test_no_line_names_a_person_or_a_password(lines) -> None:
     try:
         raise ValueError("Key (address)=(sara@example.com) already exists at postgresql://u:hush@db/x")

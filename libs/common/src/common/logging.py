@@ -16,6 +16,7 @@ import structlog
 from common.telemetry import current_trace_id
 
 _ADDRESS = re.compile(r"[^\s\"'<>(),;:=\[\]{}]+@[^\s\"'<>(),;:=\[\]{}]+")
+_DETAIL = re.compile(r"DETAIL: .*")  # PostgreSQL quotes the row there: anybody's name
 _CREDENTIALS = re.compile(r"://[^\s/@]+@")
 _PERSONAL = frozenset({"email", "address", "first_name", "last_name", "phone", "to", "recipient", "recipients"})
 _NOISY = ("aiokafka", "asyncio", "uvicorn.access", "aiosmtplib", "mail.log", "alembic.runtime.plugins")
@@ -40,7 +41,7 @@ def set_up_logging(service: str, process: str, level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
@@ -57,12 +58,14 @@ def set_up_logging(service: str, process: str, level: str = "INFO") -> None:
 
 
 def mask(_logger: Any, _method: str, event: Event) -> Event:
-    """Drop the fields that name people, and mask addresses and passwords in texts."""
+    """Drop the fields that name people, and mask addresses, passwords and quoted rows in texts."""
     for key, value in event.items():
         if key in _PERSONAL:
             event[key] = "…"
-        elif isinstance(value, str) and "@" in value:
-            event[key] = _ADDRESS.sub("…@…", _CREDENTIALS.sub("://…@", value))
+        elif isinstance(value, str):
+            if "@" in value:
+                value = _ADDRESS.sub("…@…", _CREDENTIALS.sub("://…@", value))
+            event[key] = _DETAIL.sub("DETAIL: …", value) if "DETAIL: " in value else value
     return event
 
 

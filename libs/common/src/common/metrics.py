@@ -53,7 +53,11 @@ CONSUMER_OLDEST = Gauge(
     ["consumer"],
 )
 CONSUMER_PARTITIONS = Gauge("barid_consumer_partitions", "Partitions that this member reads now", ["consumer"])
-DEAD_LETTERS = Gauge("barid_dead_letters", "Events buried and not yet replayed", ["consumer"])
+DEAD_LETTERS = Gauge(
+    "barid_dead_letters",
+    "Events buried, or set aside by the relay (`<service>.relay`), and not yet replayed",
+    ["consumer"],
+)
 
 # Jobs
 JOBS_FINISHED = Counter("barid_jobs_finished_total", "Jobs by how they ended", ["service", "kind", "outcome"])

@@ -6,7 +6,7 @@ documents and events carry.
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from opentelemetry import trace
@@ -16,6 +16,7 @@ SAMPLE_RATIO = 0.01
 MOST_LINKS = 32
 
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$")
+_TRACEPARENT_LENGTH = 55
 _tracer = trace.get_tracer("barid")
 
 
@@ -31,6 +32,11 @@ def current_trace_id() -> str | None:
     """The current trace id in hex, or None outside a trace."""
     context = trace.get_current_span().get_span_context()
     return f"{context.trace_id:032x}" if context.is_valid else None
+
+
+def is_sampled(traceparent: str | None) -> bool:
+    """Whether the trace is kept; by the flags alone, since it is asked for each message and event."""
+    return traceparent is not None and traceparent[-1:] in "13579bdf" and len(traceparent) == _TRACEPARENT_LENGTH
 
 
 def parse_traceparent(value: str | None) -> SpanContext | None:
@@ -71,17 +77,26 @@ def batch_span(
     *,
     kind: SpanKind,
     attributes: Mapping[str, str | int],
+    follows: bool = True,
 ) -> Iterator[Span]:
-    """One span for a batch. Where all of it comes from one span it goes on from there, else it links to some."""
+    """One span for a batch. Where all of it comes from one trace it goes on there, else it links to some.
+
+    `follows=False`: it only links; what it comes from was over long ago.
+    """
     origins = dict.fromkeys(traceparents)
-    parent = next(iter(origins)) if len(origins) == 1 else None
-    links: dict[int, Link] = {}
-    for origin in origins if parent is None else ():
-        context = parse_traceparent(origin)
-        if context and context.trace_flags.sampled and len(links) < MOST_LINKS:
-            links.setdefault(context.trace_id, Link(context))
-    with span(name, parent=parent, kind=kind, attributes=attributes, links=list(links.values())) as opened:
+    contexts = [parse_traceparent(origin) for origin in origins]
+    traces = {context.trace_id if context else 0 for context in contexts}
+    parent = next(iter(origins)) if follows and len(traces) == 1 and 0 not in traces else None
+    links = _links(context for context in contexts[1 if parent else 0 :] if context and context.trace_flags.sampled)
+    with span(name, parent=parent, kind=kind, attributes=attributes, links=links) as opened:
         yield opened
+
+
+def _links(contexts: Iterable[SpanContext]) -> list[Link]:
+    """To each trace first, then to further spans of them, as far as there is room."""
+    first: dict[int, SpanContext] = {}
+    further = [context for context in contexts if first.setdefault(context.trace_id, context) is not context]
+    return [Link(context) for context in [*first.values(), *further][:MOST_LINKS]]
 
 
 def set_up_tracing(service: str, otlp_endpoint: str | None, *, sample_ratio: float = SAMPLE_RATIO) -> None:

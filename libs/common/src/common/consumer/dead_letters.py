@@ -25,7 +25,7 @@ on conflict (consumer, event_id) do update set attempts = dead_letters.attempts 
 """
 _LIST = """
 select id, consumer, topic, type, key, event_id, workspace_id, time, source, source_offset, error, attempts, dead_at,
-       requested_at, replayed_at
+       requested_at, replayed_at, traceparent
 from dead_letters
 where ($1::text is null or consumer = $1) and ($2::text is null or topic = $2)
   and ($3::boolean or replayed_at is null) and ($4::bigint is null or id < $4)
@@ -70,6 +70,7 @@ class DeadLetter:
     dead_at: datetime
     requested_at: datetime | None
     replayed_at: datetime | None
+    traceparent: str | None
     payload: str | None = None
 
 

@@ -194,6 +194,7 @@ class Runner:
             consumer=self.consumer.name,
             event_type=dead.polled.record.type,
             event_id=str(dead.polled.record.id),
+            workspace_id=str(dead.polled.record.workspace_id),
             error=dead.error.split(":")[0],
         )
 

@@ -54,6 +54,9 @@ async def run_jobs(
     loops += [_repeat(db, service, one, stop) for one in repeated]
     loops += [keep_measuring(db, measure, stop) for measure in (backlog(service, names), *measures)]
     metrics.LEASES_EXPIRED.labels("job")
+    for name in names:  # shown from the start, so that the first failure is an increase
+        for outcome in ("completed", "failed"):
+            metrics.JOBS_FINISHED.labels(service, name, outcome)
     async with asyncio.TaskGroup() as group:
         for loop in loops:
             group.create_task(loop)

@@ -28,6 +28,8 @@ insert into outbox (lane, topic, type, key, event_id, workspace_id, time, tracep
 select 1, topic, type, key, event_id, workspace_id, time, traceparent, payload from asked order by id
 """
 
+_HELD = "select count(*) from dead_letters where consumer = $1 and replayed_at is null"
+
 log = structlog.get_logger(__name__)
 
 
@@ -48,3 +50,9 @@ async def set_aside(connection: Connection, service: str, rows: Sequence[tuple[A
 async def put_back(connection: Connection, service: str) -> None:
     """Put those into the outbox again that `barid dlq replay` asked for."""
     await connection.execute(_PUT_BACK, letters_of(service))
+
+
+async def held(connection: Connection, service: str) -> int:
+    """How many are set aside now."""
+    count: int = await connection.fetchval(_HELD, letters_of(service))
+    return count

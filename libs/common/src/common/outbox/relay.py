@@ -15,8 +15,9 @@ from common import metrics
 from common.bus.port import Producer
 from common.contracts.envelope import Record, too_large
 from common.db.pool import TRANSIENT, Connection, Database
-from common.outbox.aside import put_back, set_aside
+from common.outbox.aside import held, letters_of, put_back, set_aside
 from common.outbox.frontier import Frontier
+from common.outbox.tracing import publish_span
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,10 @@ class Relay:
             try:
                 if await self._hold(stop):
                     failures = 0
+                else:
+                    # Only who relays knows these now; what was known before is no news.
+                    metrics.OUTBOX_AGE.remove(self.name)
+                    metrics.DEAD_LETTERS.remove(letters_of(self.name))
                 await _pause(stop, STANDBY_S)
             except TRANSIENT as error:
                 metrics.OUTBOX_FAILURES.labels(self.name).inc()
@@ -120,6 +125,7 @@ class Relay:
                 metrics.OUTBOX_AGE.labels(self.name).set(age or 0.0)
                 age_due = time.monotonic() + AGE_EVERY_S
                 await put_back(connection, self.name)
+                metrics.DEAD_LETTERS.labels(letters_of(self.name)).set(await held(connection, self.name))
             if not await self.round(connection, frontiers):
                 await _pause(stop, self.idle_s)
 
@@ -133,7 +139,8 @@ class Relay:
                 await set_aside(connection, self.name, refused)
                 kept = {row["id"] for row, _ in refused}
                 records = [record for row, record in zip(rows, records, strict=True) if row["id"] not in kept]
-            await self.producer.publish(records)
+            with publish_span(self.name, records):
+                await self.producer.publish(records)
             await connection.execute(_DELETE, [row["id"] for row in rows])
             for lane in LANES:
                 if moved := sum(record.lane == lane for record in records):

@@ -2,6 +2,7 @@
 
 import time
 
+import structlog
 from opentelemetry.trace import SpanKind
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,6 +40,7 @@ class RequestContext:
         begin = time.perf_counter()
         status = 500
 
+        structlog.contextvars.clear_contextvars()  # the route binds the workspace
         attributes = {"barid.service": self.service}
         with span(f"HTTP {scope['method']}", parent=parent, kind=SpanKind.SERVER, attributes=attributes) as current:
             trace_id = current_trace_id() or ""

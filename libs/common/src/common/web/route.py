@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.routing import APIRoute
+from structlog.contextvars import bind_contextvars
 
 from common.db.pool import Connection, Database
 from common.errors import Forbidden
@@ -79,6 +80,7 @@ class ServiceRoute(APIRoute):
             if self.scope not in caller.scopes:
                 raise Forbidden(mend=f"This needs the scope {self.scope}", scope=self.scope)
             request.state.caller = caller
+            bind_contextvars(workspace_id=str(caller.workspace_id))
             if self.own_transaction:
                 return await handle(request)
             return await _in_transaction(request, caller, handle)

@@ -13,6 +13,8 @@ from common.contracts.addresses import InvalidAddress, a_label
 from common.contracts.email import EmailClickedV1, EmailOpenedV1
 from common.db.pool import TRANSIENT, Database
 from common.outbox.writer import Outgoing
+from common.telemetry import batch_span
+from opentelemetry.trace import SpanKind
 from starlette.types import Receive, Scope, Send
 
 from delivery.domain import pages
@@ -20,6 +22,7 @@ from delivery.domain.machines import machine_rule
 from delivery.domain.tokens import BadToken, LinkToken, TokenKeys, TokenPurpose
 from delivery.use_cases.composing import Composer, Uncomposable
 from delivery.use_cases.group_commit import GroupCommit
+from delivery.use_cases.tracing import SERVICE, Origins
 from delivery.use_cases.unsubscribe import unsubscribe
 
 Headers = list[tuple[bytes, bytes]]
@@ -57,6 +60,7 @@ class Tracking:
 
     def __init__(self, db: Database, keys: TokenKeys, kept: GroupCommit, composer: Composer) -> None:
         self._db = db
+        self._origins = Origins(db)
         self._keys = keys
         self._kept = kept
         self._composer = composer
@@ -135,8 +139,10 @@ class Tracking:
         by_page = b"scope=" in body and b"One-Click" not in body
         begin = time.perf_counter()
         try:
-            async with self._db.transaction(token.workspace_id) as tx:
-                await unsubscribe(tx, token, "page" if by_page else "one_click", everything=everything)
+            origin = await self._origins.of([(token.workspace_id, token.campaign_id)])
+            with batch_span("unsubscribe", origin, kind=SpanKind.SERVER, attributes=SERVICE, follows=False):
+                async with self._db.transaction(token.workspace_id) as tx:
+                    await unsubscribe(tx, token, "page" if by_page else "one_click", everything=everything)
         except TRANSIENT:
             return await _page(send, 503, pages.tell(language, "later"), retry=True)
         self._left.observe(time.perf_counter() - begin)

@@ -178,6 +178,14 @@ async def facts(tx: Connection, keys: Keys) -> dict[tuple[UUID, UUID], asyncpg.R
     return {(row["workspace_id"], row["id"]): row for row in rows}
 
 
+async def traceparent(tx: Connection, workspace_id: UUID, mailing_id: UUID) -> str | None:
+    """The trace in which a campaign was started."""
+    found: str | None = await tx.fetchval(
+        "select traceparent from mailings where workspace_id = $1 and id = $2", workspace_id, mailing_id
+    )
+    return found
+
+
 async def known(tx: Connection, workspace_id: UUID, mailing_id: UUID) -> bool:
     """Whether anything is known of a campaign or request."""
     found: bool = await tx.fetchval(

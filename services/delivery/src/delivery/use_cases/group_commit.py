@@ -12,6 +12,10 @@ from common import metrics
 from common.contracts.email import EmailClickedV1, EmailOpenedV1
 from common.db.pool import TRANSIENT, Database
 from common.outbox.writer import Outgoing, record
+from common.telemetry import batch_span
+from opentelemetry.trace import SpanKind
+
+from delivery.use_cases.tracing import SERVICE, Origins
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ class GroupCommit:
 
     def __init__(self, db: Database, most_waiting: int = MOST_WAITING) -> None:
         self._db = db
+        self._origins = Origins(db)
         self._most = most_waiting
         self._gathering: _Batch | None = None
         self._batches: deque[_Batch] = deque()
@@ -81,8 +86,11 @@ class GroupCommit:
         if self._gathering is batch:
             self._gathering = None
         try:
-            async with asyncio.timeout(COMMIT_S), self._db.transaction() as tx:
-                await record(tx, batch.events)
+            async with asyncio.timeout(COMMIT_S):
+                origins = await self._origins.of_events(batch.events)
+                with batch_span("track", origins, kind=SpanKind.PRODUCER, attributes=SERVICE, follows=False):
+                    async with self._db.transaction() as tx:
+                        await record(tx, batch.events)
         except TRANSIENT as error:
             # It may have committed all the same; the events' ids make a repetition harmless.
             metrics.TRACKER_WAITING.set(self._waiting)

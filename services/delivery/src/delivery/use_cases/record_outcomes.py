@@ -54,7 +54,8 @@ async def record_one_by_one(db: Database, mailer_id: UUID, epoch: int, batch: Se
         except TRANSIENT:
             raise
         except Exception:
-            log.exception("outcome cannot be stored as it is", extra={"message_id": str(outcome.id)})
+            about = {"workspace_id": str(outcome.workspace_id), "message_id": str(outcome.id)}
+            log.exception("outcome cannot be stored as it is", extra=about)
             bare = Outcome(
                 outcome.workspace_id,
                 outcome.id,

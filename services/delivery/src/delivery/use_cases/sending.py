@@ -25,6 +25,7 @@ from delivery.smtp.route import Breaker, Route
 from delivery.use_cases.composing import Composer
 from delivery.use_cases.lease import RENEW_EVERY_S, RETRY_EVERY_S, Lease
 from delivery.use_cases.record_outcomes import count, record_one_by_one, record_outcomes
+from delivery.use_cases.tracing import SERVICE
 from delivery.use_cases.transmitting import Transmitter
 from delivery.use_cases.window import FLUSH_AFTER_S, Item, Window
 
@@ -153,6 +154,7 @@ class Mailer:
                         row["provider"],
                         now,
                         row,
+                        traceparent=row["traceparent"],
                     )
                 )
         return len(rows)
@@ -190,11 +192,11 @@ class Mailer:
 
     async def _record_batch(self, epoch: int, entries: list[tuple[Item, Any]]) -> None:
         batch = [outcome for _, outcome in entries]
-        traces = [item.row["traceparent"] for item, _ in entries]
+        traces = [item.traceparent for item, _ in entries]
         write = record_outcomes
         while batch:
             try:
-                with batch_span("smtp send", traces, attributes={"barid.service": "delivery"}, kind=SpanKind.CLIENT):
+                with batch_span("record outcomes", traces, kind=SpanKind.INTERNAL, attributes=SERVICE):
                     await write(self._db, self.lease.mailer_id, epoch, batch)
             except TRANSIENT as error:
                 log.warning("outcomes wait for the database", extra={"n": len(batch), "error": type(error).__name__})

@@ -13,8 +13,9 @@ from common.clock import Clock
 from delivery.domain import smtp_replies
 from delivery.smtp.dialogue import Dialogue, Lost, NotStarted, Replied, Result, UnsafeAddress
 from delivery.smtp.route import Breaker, Route
-from delivery.use_cases.composing import Composer, Uncomposable
+from delivery.use_cases.composing import Composer, Mail, Uncomposable
 from delivery.use_cases.lease import Lease
+from delivery.use_cases.tracing import DialogueSpans
 from delivery.use_cases.window import Item, Window
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Transmitter:
         self._dialogue = Dialogue(route, options.dot_timeout_s)
         self._done = asyncio.Event()
         self._used_at = 0.0
+        self._spans = DialogueSpans()
 
     def finish(self) -> None:
         """Return after the message under way; one whose body was not begun waits for another mailer instead.
@@ -96,7 +98,7 @@ class Transmitter:
             self._window.settle(item, "failed", klass="unsupported_address", text=str(error))
         except Exception:
             # Nothing was written to a socket that the dialogue would not know of.
-            log.exception("a message could not be tried", extra={"message_id": str(item.id)})
+            log.exception("a message could not be tried", extra=_about(item))
             self._dialogue.abort()
             self._window.settle(item, "deferred", wait=self._wait_for(item))
 
@@ -106,14 +108,19 @@ class Transmitter:
             return
         mail = await self._composer.compose(item.row, utf8=self._dialogue.supports("smtputf8"))
         item.variant_id = mail.variant_id
+        with self._spans.of(item):
+            result = await self._send_once(item, mail)
+        self._used_at = time.monotonic()
+        self._settle(item, result)
+
+    async def _send_once(self, item: Item, mail: Mail) -> Result:
         fresh = self._dialogue.carried == 0
         result = await self._send(item, mail.sender, mail.recipient, mail.body)
         stale = isinstance(result, Lost) and not result.after_dot and result.phase == "mail" and not fresh
         if stale and await self._connected():
             # The peer had closed an idle connection; the message itself met nothing yet.
             result = await self._send(item, mail.sender, mail.recipient, mail.body)
-        self._used_at = time.monotonic()
-        self._settle(item, result)
+        return result
 
     async def _send(self, item: Item, sender: str, recipient: str, body: bytes) -> Result:
         def may_write() -> bool:
@@ -169,6 +176,10 @@ class Transmitter:
         since: datetime | None = item.row["first_4xx_at"]
         refused_for = self._clock.now().astimezone(UTC) - since if since else timedelta(0)
         return smtp_replies.backoff(refused_for, self._rng, self._options.retry_first)
+
+
+def _about(item: Item) -> dict[str, str]:
+    return {"workspace_id": str(item.workspace_id), "message_id": str(item.id)}
 
 
 def _reply(code: int, text: str) -> dict[str, object]:

@@ -85,7 +85,8 @@ async def _told(tx: Connection, row: asyncpg.Record, due: asyncpg.Record) -> Del
         counted = balance_of(await progress.recount(tx, workspace_id, row["id"]))
         if counted != balance:
             metrics.LEDGER_MENDED.labels("delivery").inc()
-            log.error("the counters differed from the ledger", extra={"campaign_id": str(row["id"])})
+            about = {"workspace_id": str(workspace_id), "campaign_id": str(row["id"])}
+            log.error("the counters differed from the ledger", extra=about)
             await progress.mend(tx, workspace_id, row["id"])
             balance, bump = counted, 1
             final = counted.open == 0 and counted.rows == row["eligible"]

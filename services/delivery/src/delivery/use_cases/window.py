@@ -28,6 +28,7 @@ class Item:
     begun: bool = False
     dropped: bool = False
     variant_id: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(slots=True)
