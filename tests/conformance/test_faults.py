@@ -31,7 +31,9 @@ class TestPoison:
         events = service.segments(350, keys)
         bad = {events[5 + 7 * 20].id, events[0].id, events[-1].id}
         good = [event for event in events if event.id not in bad]
-        await service.transport.producer().publish([as_record(event) for event in events])
+        trace = f"00-{7:032x}-{9:016x}-01"
+        records = [dataclasses.replace(as_record(event), traceparent=trace) for event in events]
+        await service.transport.producer().publish(records)
         async with service.running(service.runner(service.consumer(poison(bad)))):
             seen = await service.until_seen(good)
             await service.until("select count(*) from dead_letters", 3)
@@ -42,6 +44,7 @@ class TestPoison:
         assert {letter.event_id for letter in dead} == bad
         assert {letter.error for letter in dead} == {"ValueError: cannot be handled"}
         assert all(letter.source and letter.source_offset >= 0 for letter in dead)
+        assert {letter.traceparent for letter in dead} == {trace}, "the trace leads to who caused it"
         assert '"revision"' in shown.payload
 
     async def test_unknown_types_and_unreadable_payloads_are_buried_without_stopping_the_batch(self, service):

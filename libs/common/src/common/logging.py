@@ -62,10 +62,8 @@ def mask(_logger: Any, _method: str, event: Event) -> Event:
     for key, value in event.items():
         if key in _PERSONAL:
             event[key] = "…"
-        elif isinstance(value, str):
-            if "@" in value:
-                value = _ADDRESS.sub("…@…", _CREDENTIALS.sub("://…@", value))
-            event[key] = _DETAIL.sub("DETAIL: …", value) if "DETAIL: " in value else value
+        elif isinstance(value, str) and ("@" in value or "DETAIL: " in value):
+            event[key] = _DETAIL.sub("DETAIL: …", _ADDRESS.sub("…@…", _CREDENTIALS.sub("://…@", value)))
     return event
 
 

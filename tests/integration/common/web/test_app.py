@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+import structlog
 from common.contracts.campaigns import AccessRevokedV1
 from common.contracts.envelope import Received
 from common.errors import Misconfigured
+from common.telemetry import current_trace_id
 from common.web.access import access_consumer
 from common.web.route import service_router
 from common.web.tokens import new_signing_key, sign
@@ -168,6 +170,20 @@ async def test_revoked_access_ends_within_seconds(app, contacts_db, keys, worksp
     assert first.status_code == 200
     assert later.status_code == 200  # issued afterwards
     assert foreign.status_code == 200
+
+
+async def test_the_log_of_a_crash_says_whose_request_it_was(app, token, workspace_id, http_client, monkeypatch) -> None:
+    told: list[dict] = []
+
+    class Log:
+        def exception(self, _event: str, **_more: object) -> None:
+            told.append({**structlog.contextvars.get_contextvars(), "trace_id": current_trace_id()})
+
+    monkeypatch.setattr("common.web.problems._log", Log())
+    async with http_client(app, token) as client:
+        crash = await client.post(f"/v1/things/{uuid4()}/break?how=crash")
+        assert (await client.get("/nowhere")).status_code == 404
+    assert told == [{"workspace_id": str(workspace_id), "trace_id": crash.headers["x-trace-id"]}]
 
 
 class TestCors:
