@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 import time
@@ -68,6 +69,29 @@ class TestBroker:
                 in_order(await service.until_seen(events, 40))
                 await service.until("select count(*) from outbox", 0)
             assert await service.value("select count(*) from dead_letters") == 0
+
+    @pytest.mark.timeout(120)
+    async def test_with_the_broker_away_a_consumer_gives_no_sign_of_life(self, own_kafka, contacts_db):
+        """aiokafka only tries again: the polls go on, and are empty."""
+        said: list[float] = []
+
+        async def alive(tx, name) -> None:
+            said.append(time.monotonic())
+
+        async with (
+            on_kafka(TestKafka(own_kafka.address, None)) as transport,
+            service_on(contacts_db, transport) as service,
+            service.running(service.runner(dataclasses.replace(service.consumer(), alive=alive))),
+        ):
+            await eventually(lambda: len(said) > 1)
+            await asyncio.to_thread(own_kafka.stop, signal.SIGKILL)
+            away = time.monotonic()
+            await asyncio.sleep(3)
+            assert said[-1] < away + 1.5
+            await asyncio.to_thread(own_kafka.start)
+            watch(own_kafka)
+            back = time.monotonic()
+            await eventually(lambda: said[-1] > back, 30)
 
     async def test_a_broker_that_does_not_answer_is_not_waited_for_without_end(self, own_kafka, contacts_db, in_order):
         """With idempotence aiokafka never gives a batch up by itself (producer.rst); copies in doubt are dropped."""

@@ -1,12 +1,33 @@
 """Members of a group: sharing, taking over, and a member that does not know it is dead."""
 
 import asyncio
+import dataclasses
+import math
 import time
 
 from common.contracts.leads import SegmentChangedV1
 from common.ids import new_id
 from common.outbox.writer import Outgoing
 from common.testing.deliver import as_record
+
+from tests.conformance.kafka_load import eventually
+
+
+class TestSignsOfLife:
+    async def test_a_consumer_says_that_it_hears_from_the_bus_and_nothing_once_it_is_stopped(self, service):
+        said: list[str] = []
+
+        async def alive(tx, name) -> None:
+            said.append(name)
+
+        runner = service.runner(dataclasses.replace(service.consumer(), alive=alive))
+        assert service.readers[0].silence_s() == math.inf
+        async with service.running(runner):
+            await eventually(lambda: len(said) >= 3)
+            assert service.readers[0].silence_s() < 2
+        assert set(said) == {"test.main"}
+        await service.readers[0].close()
+        assert service.readers[0].silence_s() > 0
 
 
 class TestMembers:

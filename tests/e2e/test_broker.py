@@ -77,7 +77,11 @@ def write_all_sorts(outside: Outside, tag: str, segment: str) -> str:
     consent = {"purpose": "newsletter", "status": "subscribed", "source": "form", "evidence": "in the outage"}
     accepted(outside, "POST", "/v1/consents", {"contact_id": made["id"], **consent})
     rule = {"field": "email", "op": "starts_with", "value": f"{tag}y"}
-    accepted(outside, "POST", "/v1/segments", {"name": tag, "rule": rule})
+    untold = accepted(outside, "POST", "/v1/segments", {"name": tag, "rule": rule})["id"]
+    draft = outside.http.post("/v1/campaigns", json={"name": "early", "audience": {"segment_ids": [untold]}})
+    assert (draft.status_code, draft.json()["code"]) == (503, "projection_behind"), (
+        "nobody has told campaigns of it yet"
+    )
     accepted(outside, "POST", "/v1/suppressions", {"email": f"{tag}z@suppressed.example"})
     sender = accepted(outside, "POST", "/v1/senders", {"name": "Barid", "email": "news@barid.example"})["id"]
     campaign = outside.campaign(sender, {"segment_ids": [segment]})

@@ -66,6 +66,10 @@ class Reader(Protocol):
         """How many events lie between these positions, of sources held, and their ends. Raises when nobody can say."""
         ...
 
+    def silence_s(self) -> float:
+        """How long the bus has not answered for the sources held; endless while it has not, or none is held."""
+        ...
+
     def committed(self, positions: Mapping[str, int]) -> None:
         """Tell the bus, best effort and only to show lag, what the consumer has committed in its own database."""
         ...

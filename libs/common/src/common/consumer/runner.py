@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 POLL_S = 1.0
 REPLAY_EVERY_S = 2.0
+ALIVE_EVERY_S = 1.0
 SKIPPED_EVERY_S = 10.0
 _BACKOFF_S = (0.1, 10.0)
 
@@ -44,6 +45,7 @@ class Runner:
         self._failures = 0
         self._skipped_due = time.monotonic() + SKIPPED_EVERY_S
         self._replay_due = 0.0
+        self._alive_due = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until stopped, then finish the batch at hand. Raises TooManyDeadLetters and UnfitSchema."""
@@ -106,7 +108,15 @@ class Runner:
         if time.monotonic() >= self._replay_due:
             self._replay_due = time.monotonic() + REPLAY_EVERY_S
             await self._replay()
+        if self.consumer.alive is not None and time.monotonic() >= self._alive_due:
+            await self._say_alive(self.consumer.alive)
         return len(polled)
+
+    async def _say_alive(self, alive: Callable[[Connection, str], Awaitable[None]]) -> None:
+        if self._reader.silence_s() < ALIVE_EVERY_S:
+            self._alive_due = time.monotonic() + ALIVE_EVERY_S
+            async with self._db.transaction() as tx:
+                await alive(tx, self.consumer.name)
 
     async def _follow_assignment(self) -> None:
         """Begin new sources, and those whose batch was rolled back, at the offsets in the database."""

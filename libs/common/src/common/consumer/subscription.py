@@ -28,8 +28,13 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A consumer group, named `<service>.<what for>`. One poll = one transaction over all its topics."""
+    """A consumer group, named `<service>.<what for>`. One poll = one transaction over all its topics.
+
+    `alive` is called with the name every second in which the bus answered and no batch was stuck: a sign of life
+    for those who must know whether what they miss may still be on its way.
+    """
 
     name: str
     subscriptions: tuple[Subscription, ...]
     max_batch: int = 2000
+    alive: Callable[[Connection, str], Awaitable[None]] | None = None

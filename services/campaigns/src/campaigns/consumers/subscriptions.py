@@ -7,6 +7,7 @@ from common.contracts.leads import LeadCreatedV1, LeadErasedV1, LeadUpdatedV1, L
 from common.web.access import access_consumer
 
 from campaigns.consumers import campaign_facts, contacts
+from campaigns.db import projections
 
 
 def consumers() -> tuple[Consumer, ...]:
@@ -25,6 +26,7 @@ def consumers() -> tuple[Consumer, ...]:
                 Subscription(DeliveryProgressedV1, campaign_facts.keep_progress),
                 Subscription(DeliveryHeldV1, campaign_facts.hold),
             ),
+            alive=projections.alive,
         ),
         access_consumer("campaigns.access"),
     )

@@ -50,8 +50,8 @@ on conflict (name) do update set alive_at = excluded.alive_at
 """
 _LAG = """
 select case
-  when alive_at < now() - $2 * interval '1 second' then $2
-  when handled_at > now() - $2 * interval '1 second' then extract(epoch from handled_at - event_at)
+  when alive_at < clock_timestamp() - $2 * interval '1 second' then extract(epoch from clock_timestamp() - alive_at)
+  when handled_at > clock_timestamp() - interval '20 seconds' then extract(epoch from handled_at - event_at)
   else 0 end::float8
 from projection_progress where name = $1
 """
@@ -94,11 +94,11 @@ async def handled(tx: Connection, name: str, event_at: datetime) -> None:
 
 
 async def alive(tx: Connection, name: str) -> None:
-    """The consumer's process lives."""
+    """The consumer lives, and hears from the bus."""
     await tx.execute(_ALIVE, name)
 
 
-async def lag_s(tx: Connection, name: str, stale_s: float) -> float:
-    """How far the consumer is behind; `stale_s` if it has given no sign of life for that long."""
-    lag = await tx.fetchval(_LAG, name, stale_s)
+async def lag_s(tx: Connection, name: str, silent_s: float) -> float:
+    """How far the consumer is behind: since its last sign of life, if that is longer ago than `silent_s`."""
+    lag = await tx.fetchval(_LAG, name, silent_s)
     return float(lag or 0)

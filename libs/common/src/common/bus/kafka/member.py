@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -161,6 +162,15 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
                 if place.topic in topics:
                     with contextlib.suppress(IllegalStateError):
                         (self._consumer.pause if hold else self._consumer.resume)(place)
+
+    def silence_s(self) -> float:
+        """How long no fetch was answered: while the broker is away aiokafka only tries again, without a word."""
+        consumer = self._consumer
+        if consumer is None:
+            return math.inf
+        held = consumer.assignment()
+        answered = [consumer.last_poll_timestamp(place) or 0 for place in self.positions if place in held]
+        return time.time() - max(answered, default=0) / 1000
 
     def lags(self) -> bool:
         """Whether the broker has told of records that were not yet taken."""

@@ -1,6 +1,7 @@
 """A reader over all topics of a consumer: the highest lane has a member of its own."""
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -65,6 +66,10 @@ class KafkaReader:
         """By what the brokers say now; of partitions held back, which fetch nothing, too."""
         places = {self._place(source): at for source, at in positions.items()}
         return sum(await asyncio.gather(*(member.behind(places) for member in self._members)))
+
+    def silence_s(self) -> float:
+        """How long the broker has not answered; endless while it has not, or no source is held."""
+        return max((member.silence_s() for member in self._members if member.positions), default=math.inf)
 
     def committed(self, positions: Mapping[str, int]) -> None:
         """Shown as lag by the broker, within seconds."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -47,6 +48,7 @@ class PostgresReader:
         self._turn = 0
         self._beat: asyncio.Task[None] | None = None
         self._floor = _BEGINNING
+        self._heard_at = -math.inf
 
     async def assignment(self) -> frozenset[str]:
         """The sources held now. Joins the group on first use; gives surplus ones up."""
@@ -81,6 +83,10 @@ class PostgresReader:
             head = await connection.fetchrow(_HEAD)
         return max(0, head["next_id"] - min(positions.values())) if head else 0
 
+    def silence_s(self) -> float:
+        """How long the log has not answered; endless while it has not, or no source is held."""
+        return time.monotonic() - self._heard_at if self._positions else math.inf
+
     def committed(self, positions: Mapping[str, int]) -> None:
         """Shown as lag after the next heartbeat."""
         self._mirror.update(positions)
@@ -107,6 +113,7 @@ class PostgresReader:
         # further rows has nothing up to there.
         async with self._db.connection() as connection:
             head = await connection.fetchrow(_HEAD)
+            self._heard_at = time.monotonic()
             if head is None or min(self._positions.values()) >= head["next_id"]:
                 return []
             self._turn += 1
