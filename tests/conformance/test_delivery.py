@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import statistics
 import time
 
 import asyncpg
@@ -147,6 +148,7 @@ class TestDuplicates:
 class TestDraining:
     async def test_a_stopped_consumer_finishes_its_batch_and_another_goes_on_after_it(self, service):
         entered, go = asyncio.Event(), asyncio.Event()
+        service.transport.patient(20)
 
         async def wait(tx, events) -> None:
             entered.set()
@@ -169,9 +171,9 @@ class TestDraining:
         await service.transport.producer().publish([as_record(event) for event in second])
         started = time.monotonic()
         async with service.running(service.runner()):
-            await service.until_seen(second, 5)
+            await service.until_seen(second, 10)
         # The first left the group, so nobody waited for its lease.
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 10
 
     async def test_an_idle_consumer_stops_at_once(self, service):
         started = 0.0
@@ -199,18 +201,25 @@ class TestLanes:
         async def slow(tx, events) -> None:
             await asyncio.sleep(len(events) * 0.0004)
 
-        waits = []
+        async def urgent() -> float:
+            event = Outgoing(service.workspace_id, CampaignStateV1(campaign_id=new_id(), state="paused", revision=1))
+            started = time.monotonic()
+            await service.write([event])
+            while not await service.value("select 1 from seen where event_id = $1", event.id):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            return time.monotonic() - started
+
+        waits, overtaking = [], []
         async with service.running(service.relay(batch=500), service.runner(service.consumer(slow))):
             while not await service.value("select count(*) from seen"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+            await urgent()  # the reader of the highest lane has joined its group as well
             for _ in range(5):
-                urgent = Outgoing(
-                    service.workspace_id, CampaignStateV1(campaign_id=new_id(), state="paused", revision=1)
-                )
-                started = time.monotonic()
-                await service.write([urgent])
-                while not await service.value("select 1 from seen where event_id = $1", urgent.id):  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
-                waits.append(time.monotonic() - started)
-                assert await service.value("select count(*) from seen") < backlog, "the backlog was too small"
-        assert max(waits) < 1, waits
+                before = await service.value("select count(*) from seen")
+                waits.append(await urgent())
+                after = await service.value("select count(*) from seen")
+                overtaking.append(after - before)
+                assert after < backlog, "the backlog was too small"
+        # In work, for on a busy machine all takes longer: the batch at hand, what the relay had under way, and its own.
+        assert max(overtaking) <= 3 * 500, overtaking
+        assert statistics.median(waits) < 1, waits

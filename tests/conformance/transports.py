@@ -21,6 +21,7 @@ from tests.fixtures.kafka import TestKafka
 LEASE_S = 1.2
 FAST = Timing(
     session_s=LEASE_S,
+    unnamed_session_s=LEASE_S,
     heartbeat_s=0.2,
     rebalance_s=4,
     drain_s=3,
@@ -40,6 +41,9 @@ class Transport(Protocol):
     async def die(self, reader: Reader) -> None: ...
     def share(self, reader: Reader) -> frozenset[str]: ...
 
+    def patient(self, lease_s: float) -> None:
+        """Readers made from now on are waited for so long when they say nothing."""
+
     async def usurp(self, reader: Reader, sources: frozenset[str]) -> None:
         """Make the reader believe that it holds the sources, whatever its group says."""
 
@@ -47,12 +51,16 @@ class Transport(Protocol):
 class OnPostgres:
     def __init__(self, bus: PostgresBus) -> None:
         self.bus = bus
+        self.lease_s = LEASE_S
+
+    def patient(self, lease_s: float) -> None:
+        self.lease_s = lease_s
 
     def producer(self) -> Producer:
         return self.bus.producer()
 
     def reader(self, group: str, topics: Sequence[str]) -> Reader:
-        return self.bus.reader(group, topics, lease_s=LEASE_S)
+        return self.bus.reader(group, topics, lease_s=self.lease_s)
 
     async def die(self, reader: Reader) -> None:
         reader._beat.cancel()
@@ -76,6 +84,9 @@ class OnKafka:
         self.options = options
         self.timing = timing
         self.producers: list[KafkaProducer] = []
+
+    def patient(self, lease_s: float) -> None:
+        self.timing = dataclasses.replace(self.timing, session_s=lease_s, unnamed_session_s=lease_s)
 
     def producer(self, **options) -> KafkaProducer:
         self.producers.append(KafkaProducer(self.options, **options))

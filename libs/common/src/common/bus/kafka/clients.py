@@ -30,7 +30,7 @@ def consumer_of(options: KafkaOptions, group: str, timing: Timing) -> AIOKafkaCo
         auto_offset_reset="none",
         # Not the sticky one: aiokafka keeps its state at the class, and a process has many groups.
         partition_assignment_strategy=(RoundRobinPartitionAssignor,),
-        session_timeout_ms=int(timing.session_s * 1000),
+        session_timeout_ms=int(timing.session(options.instance) * 1000),
         heartbeat_interval_ms=int(timing.heartbeat_s * 1000),
         rebalance_timeout_ms=int(timing.rebalance_s * 1000),
         max_poll_interval_ms=int(timing.max_poll_s * 1000),

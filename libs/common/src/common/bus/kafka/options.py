@@ -12,6 +12,8 @@ from common.settings import SharedSettings
 class Timing:
     """A member's times, in seconds.
 
+    `session_s`: how long the group waits for a member with an instance name that says nothing; a restart within it
+    moves nothing. `unnamed_session_s`: one without a name comes back as a stranger, so nothing is gained by waiting.
     `rebalance_s`: aiokafka's default is the session's 10 s (consumer.py), too short to drain a batch.
     `max_poll_s` is only watched by the client itself (aiokafka #848): batches stay far below it.
     `metadata_s`: how soon new partitions, and a topic that was made again, are seen.
@@ -19,6 +21,7 @@ class Timing:
     """
 
     session_s: float = 45.0
+    unnamed_session_s: float = 12.0
     heartbeat_s: float = 3.0
     rebalance_s: float = 60.0
     drain_s: float = 25.0
@@ -26,6 +29,10 @@ class Timing:
     fetch_wait_s: float = 0.2
     mirror_s: float = 2.0
     metadata_s: float = 30.0
+
+    def session(self, instance: str) -> float:
+        """The session of a member with this instance name, or without one."""
+        return self.session_s if instance else self.unnamed_session_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,15 +92,18 @@ class KafkaReader:
 
     async def _take(self, most: int) -> list[Polled]:
         messages = []
+        # Lower lanes always get a share, so that they move on, and so that their member never counts as idle. Beside
+        # urgent events they get no more than that: all of a batch is seen only when the whole of it is committed.
+        share = max(1, most // 8) if self._urgent is not None else most
         if self._urgent is not None:
-            # Lower lanes always get a share, so that they move on, and so that their member never counts as idle.
-            messages = await self._urgent.take(most - most // 8 if self._bulk is not None else most)
+            messages = await self._urgent.take(most - share if self._bulk is not None else most)
             if messages:
                 self._urgent.busy()
         if self._bulk is not None:
             self._hold_imports_back()
-            found = await self._bulk.take(most - len(messages), self._normal if self._imports else None)
-            room = most - len(messages) - len(found)
+            left = share if messages else most
+            found = await self._bulk.take(left, self._normal if self._imports else None)
+            room = left - len(found)
             if self._imports and room > 0:  # paused ones give nothing
                 found += await self._bulk.take(room, self._imports)
             if found:
