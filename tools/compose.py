@@ -58,6 +58,7 @@ class Stack:
     project: str
     environment: dict[str, str] = field(default_factory=dict)
     services: dict[str, Any] = field(default_factory=lambda: document()["services"])
+    known: dict[str, str] = field(default_factory=dict)
 
     def compose(self, *arguments: str, timeout_s: float = 300) -> str:
         """Call compose; what it printed. Raises subprocess.CalledProcessError."""
@@ -112,10 +113,12 @@ class Stack:
 
     def container(self, name: str) -> str:
         """The id of a service's container. Raises NotReady when there is none."""
-        ids = self.containers(name)
-        if not ids:
-            raise NotReady(name, "has no container")
-        return ids[0]
+        if name not in self.known:
+            ids = self.containers(name)
+            if not ids:
+                raise NotReady(name, "has no container")
+            self.known[name] = ids[0]
+        return self.known[name]
 
     def containers(self, name: str | None = None) -> list[str]:
         """The ids of the project's containers, or of one service's."""
@@ -142,6 +145,7 @@ class Stack:
 
     def down(self) -> None:
         """End everything and forget its data. Raises RuntimeError when something is left."""
+        self.known.clear()
         self.compose("down", "--volumes", "--timeout", "10")
         if left := self.containers():
             raise RuntimeError(f"compose down left {', '.join(left)}")
