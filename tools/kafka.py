@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,12 +68,12 @@ def free_ports() -> tuple[int, int, int]:
 
 @dataclass
 class Broker:
-    """A broker of our own, on this machine, by Java. `users` sign in with PASSWORD, and may do what ACLs let them."""
+    """A broker of our own, on this machine, by Java. `users`: name → password; they may do what ACLs let them."""
 
     area: Path
     ports: tuple[int, int, int] = field(default_factory=free_ports)
     process: subprocess.Popen[bytes] | None = None
-    users: Collection[str] = (STRANGER,)
+    users: Mapping[str, str] = field(default_factory=lambda: {STRANGER: PASSWORD})
 
     @property
     def address(self) -> str:
@@ -91,7 +91,8 @@ class Broker:
         self.area.mkdir(parents=True, exist_ok=True)
         port, sasl, controller = self.ports
         properties = self.area / "server.properties"
-        users = " ".join(f'user_{name}="{PASSWORD}"' for name in (USER, *self.users))
+        passwords = {USER: PASSWORD, **self.users}
+        users = " ".join(f'user_{name}="{password}"' for name, password in passwords.items())
         properties.write_text(
             _PROPERTIES.format(
                 port=port, sasl=sasl, controller=controller, data=self.area / "data", boss=USER, users=users

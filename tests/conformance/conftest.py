@@ -22,6 +22,7 @@ from common.ids import new_id
 from common.outbox.relay import Relay
 from common.outbox.writer import Outgoing, record
 
+from tests.conformance.guarded import guarded  # noqa: F401 - a fixture
 from tests.conformance.transports import Transport, on_kafka, on_postgres
 
 

@@ -5,13 +5,9 @@ process what that does, against the whole list of topics.
 """
 
 import asyncio
-import signal
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.protocol.admin import CreateAclsRequest
 from common.bus import open_producer, open_reader
 from common.bus.kafka import KafkaOptions, KafkaProducer, groups_of
 from common.bus.kafka.topics import apply
@@ -21,68 +17,10 @@ from common.errors import BaridError
 from common.ids import new_id
 from common.settings import SharedSettings
 
-from tests.contract.deploy.k8s.documents import documents
-from tests.fixtures.kafka import started
-from tools.kafka import PASSWORD
+from tests.conformance.guarded import PASSWORDS, admin_of
 from tools.manifests import RELAYS, WORKERS
 
 pytestmark = pytest.mark.xdist_group("kafka rights")
-
-USERS = documents("dev").of("KafkaUser")
-NAMES = [user["metadata"]["name"] for user in USERS]
-LITERAL, ALLOW = 3, 3
-KINDS = {"topic": 2, "group": 3, "cluster": 4}
-OPERATIONS = {
-    "Read": 3,
-    "Write": 4,
-    "Create": 5,
-    "Delete": 6,
-    "Alter": 7,
-    "Describe": 8,
-    "DescribeConfigs": 10,
-    "AlterConfigs": 11,
-    "IdempotentWrite": 12,
-}
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
-    broker = started(tmp_path_factory.mktemp("guarded"), users=NAMES)
-    asyncio.run(_grant(broker.address))
-    yield broker
-    broker.stop(signal.SIGKILL)
-
-
-async def _grant(address):
-    """The KafkaUsers' ACLs, as Strimzi's user operator gives them. One request each: aiokafka sends no lists."""
-    async with _admin(bootstrap_servers=address) as admin:
-        for user in USERS:
-            for acl in user["spec"]["authorization"]["acls"]:
-                resource = acl["resource"]
-                for operation in acl["operations"]:
-                    answer = await admin._send_request(
-                        CreateAclsRequest(
-                            KINDS[resource["type"]],
-                            resource.get("name", "kafka-cluster"),
-                            LITERAL,
-                            f"User:{user['metadata']['name']}",
-                            "*",
-                            OPERATIONS[operation],
-                            ALLOW,
-                        )
-                    )
-                    assert [code for code, *_ in answer.creation_responses] == [0], answer
-        await apply(KafkaOptions(address), TOPICS)
-
-
-@asynccontextmanager
-async def _admin(**options):
-    admin = AIOKafkaAdminClient(**options)
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
 
 
 def settings_of(broker, user):
@@ -92,7 +30,7 @@ def settings_of(broker, user):
         kafka_security="SASL_PLAINTEXT",
         kafka_mechanism="PLAIN",
         kafka_username=user,
-        kafka_password=PASSWORD,
+        kafka_password=PASSWORDS[user],
     )
 
 
@@ -138,7 +76,7 @@ async def test_a_worker_reads_what_its_consumers_consume_in_their_groups(guarded
             reader.committed(reader.positions())
             for member in reader._members:
                 await member.lag.tell()
-        async with _admin(bootstrap_servers=guarded.address) as admin:
+        async with admin_of(bootstrap_servers=guarded.address) as admin:
             for group in groups_of(consumer, names):
                 told = await admin.list_consumer_group_offsets(group)
                 assert sum(one.offset for one in told.values()) > 0, f"the broker was not told the offsets of {group}"
@@ -166,13 +104,13 @@ async def join(settings, consumer, topics):
 async def test_the_topics_job_makes_and_changes_every_topic(guarded):
     options = KafkaOptions.of(settings_of(guarded, "topics-apply"))
     assert await apply(options, TOPICS) == []
-    async with _admin(bootstrap_servers=guarded.address) as admin, asyncio.timeout(20):
+    async with admin_of(bootstrap_servers=guarded.address) as admin, asyncio.timeout(20):
         await admin.delete_topics(["sender.changed"])
         while "sender.changed" in await admin.list_topics():  # noqa: ASYNC110 - there is nothing to wait on
             await asyncio.sleep(0.1)
     changes = await apply(options, TOPICS)
     assert [(one.kind, one.topic) for one in changes] == [("create", "sender.changed")]
-    async with _admin(**options.client()) as admin:
+    async with admin_of(**options.client()) as admin:
         answer = await admin.delete_topics(["sender.changed"])
         assert [code for _, code in answer.topic_error_codes] == [29], "it may delete"  # TOPIC_AUTHORIZATION_FAILED
 
@@ -180,7 +118,7 @@ async def test_the_topics_job_makes_and_changes_every_topic(guarded):
 async def test_keda_sees_topics_and_lag_and_reads_nothing(guarded):
     options = KafkaOptions.of(settings_of(guarded, "keda"))
     groups = {g for worker in WORKERS for name, topics in consumers_of(worker).items() for g in groups_of(name, topics)}
-    async with _admin(**options.client()) as admin:
+    async with admin_of(**options.client()) as admin:
         assert set(await admin.list_topics()) == set(BY_NAME)
         for group in sorted(groups):
             await admin.list_consumer_group_offsets(group)
