@@ -5,13 +5,15 @@ import time
 
 import asyncpg
 import pytest
+from common import metrics
 from common.bus.postgres import PostgresBus
 from common.contracts.leads import SegmentChangedV1
 from common.ids import new_id
 from common.outbox import relay as relays
 from common.outbox.frontier import Frontier
-from common.outbox.relay import LANES, Relay
+from common.outbox.relay import LANES, RELAY_LOCK, Relay
 from common.outbox.writer import Outgoing, record
+from prometheus_client import REGISTRY
 
 
 class Collecting:
@@ -150,6 +152,29 @@ async def test_only_one_of_two_relays_is_active(contacts_db, workspace_id):
     stop.set()
     await asyncio.gather(*tasks)
     assert sorted((len(first.ids), len(second.ids))) == [0, 30]
+
+
+async def shows(metric: str, wanted: float | None, **labels: str) -> None:
+    async with asyncio.timeout(10):
+        while REGISTRY.get_sample_value(metric, labels) != wanted:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def test_a_relay_that_stands_by_says_nothing_of_an_age_it_cannot_know(contacts_db):
+    name = f"r{new_id().hex}"
+    metrics.OUTBOX_AGE.labels(name).set(7)  # from when it was the active one
+    stop = asyncio.Event()
+    async with contacts_db.worker.connection() as other:
+        assert await other.fetchval("select pg_try_advisory_lock($1)", RELAY_LOCK)
+        relay = asyncio.create_task(Relay(contacts_db.worker, Collecting(), name).run(stop))
+        await shows("barid_outbox_age_seconds", None, service=name)
+        await shows("barid_outbox_relay_active", 0, service=name)
+        await other.execute("select pg_advisory_unlock_all()")
+    await shows("barid_outbox_relay_active", 1, service=name)
+    await shows("barid_outbox_age_seconds", 0, service=name)
+    await shows("barid_dead_letters", 0, consumer=f"{name}.relay")
+    stop.set()
+    await relay
 
 
 async def test_an_idle_relay_notices_an_event_within_a_tenth_of_a_second(contacts_db, workspace_id):
