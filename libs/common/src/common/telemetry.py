@@ -84,19 +84,24 @@ def batch_span(
     `follows=False`: it only links; what it comes from was over long ago.
     """
     origins = dict.fromkeys(traceparents)
-    contexts = [parse_traceparent(origin) for origin in origins]
-    traces = {context.trace_id if context else 0 for context in contexts}
-    parent = next(iter(origins)) if follows and len(traces) == 1 and 0 not in traces else None
-    links = _links(context for context in contexts[1 if parent else 0 :] if context and context.trace_flags.sampled)
-    with span(name, parent=parent, kind=kind, attributes=attributes, links=links) as opened:
+    traces = {_trace_of(origin) for origin in origins}
+    parent = next(iter(origins)) if follows and len(traces) == 1 and None not in traces else None
+    kept = [origin for origin in origins if origin is not None and is_sampled(origin) and origin != parent]
+    with span(name, parent=parent, kind=kind, attributes=attributes, links=_links(kept)) as opened:
         yield opened
 
 
-def _links(contexts: Iterable[SpanContext]) -> list[Link]:
-    """To each trace first, then to further spans of them, as far as there is room."""
-    first: dict[int, SpanContext] = {}
-    further = [context for context in contexts if first.setdefault(context.trace_id, context) is not context]
-    return [Link(context) for context in [*first.values(), *further][:MOST_LINKS]]
+def _trace_of(traceparent: str | None) -> str | None:
+    # Not parsed: a batch has thousands.
+    return traceparent[3:35] if traceparent else None
+
+
+def _links(traceparents: Iterable[str]) -> list[Link]:
+    """To a span of each trace first, then to further ones, as far as there is room."""
+    first: dict[str | None, str] = {}
+    further = [one for one in traceparents if first.setdefault(_trace_of(one), one) is not one]
+    contexts = map(parse_traceparent, [*first.values(), *further][:MOST_LINKS])
+    return [Link(context) for context in contexts if context is not None]
 
 
 def set_up_tracing(service: str, otlp_endpoint: str | None, *, sample_ratio: float = SAMPLE_RATIO) -> None:
