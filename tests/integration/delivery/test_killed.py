@@ -103,8 +103,12 @@ async def test_an_answer_after_the_dot_is_waited_for_as_long_as_the_grace(
     assert await statuses(delivery_db, campaign.id) == ({"uncertain": 1} if status else {"sent": 1})
 
 
-async def test_what_has_no_body_yet_is_given_back_when_a_mailer_ends(delivery_db, workspace_id, smtp_server):
+@pytest.mark.parametrize("extensions", [("PIPELINING",), ("8BITMIME",)])
+async def test_what_has_no_body_yet_is_given_back_when_a_mailer_ends(
+    delivery_db, workspace_id, smtp_server, extensions
+):
     """Else the end could take all the waits of a dialogue, one after the other, beside the one after the dot."""
+    smtp_server.extensions = extensions
     campaign = Campaign(workspace_id, n=1)
     smtp_server.hang["user0@example.com"] = "rcpt"
     await deliver(delivery_db.worker, MAIN, campaign.events())
@@ -116,7 +120,8 @@ async def test_what_has_no_body_yet_is_given_back_when_a_mailer_ends(delivery_db
     smtp_server.released.set()
     await asyncio.wait_for(task, 20)
     assert await statuses(delivery_db, campaign.id) == {"pending": 1}
-    assert (smtp_server.taken, "DATA" in smtp_server.commands) == ([], False)
+    assert smtp_server.taken == smtp_server.emptied == []
+    assert ("DATA" in smtp_server.commands) == ("PIPELINING" in extensions)
 
 
 async def test_a_stopped_process_that_wakes_up_begins_nothing(delivery_db, workspace_id, smtp_server, monkeypatch):

@@ -19,9 +19,9 @@ update messages m set
   next_at = case o.status when 'deferred' then now() + o.wait when 'pending' then now() + o.wait else m.next_at end,
   first_4xx_at = case when o.status = 'deferred'
                       then coalesce(m.first_4xx_at, now() - w.paused_total) else m.first_4xx_at end,
-  smtp_code = coalesce(o.code, m.smtp_code),
-  smtp_enhanced = case when o.code is null then m.smtp_enhanced else o.enhanced end,
-  smtp_text = case when o.code is null then m.smtp_text else o.text end,
+  smtp_code = case when o.text is null then m.smtp_code else o.code end,
+  smtp_enhanced = case when o.text is null then m.smtp_enhanced else o.enhanced end,
+  smtp_text = coalesce(o.text, m.smtp_text),
   variant_id = coalesce(o.variant_id, m.variant_id),
   sent_at = case when o.status = 'sent' then o.at else m.sent_at end
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::interval[], $7::int[], $8::text[],
@@ -58,7 +58,10 @@ NO_WAIT = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How attempt n ended. `wait`: until the next try, for deferred and pending."""
+    """How attempt n ended. `wait`: until the next try, for deferred and pending.
+
+    `text`: what the server said (then with its code), or why nothing was sent; without it the last word stands.
+    """
 
     workspace_id: UUID
     id: UUID

@@ -1,29 +1,29 @@
 """One connection and its dialogues. What became of a message is known by the phase in which a dialogue ended.
 
-Before the body's final dot was written, no server can have taken the message: trying again is safe. After it,
-a lost connection or a time-out says nothing (RFC 1047), and that is said.
+MAIL, RCPT and DATA go out in one write where the server offers PIPELINING (RFC 2920), one by one otherwise. The body
+is never part of it: it goes out when the server has asked for it. So before the body's final dot was written no
+server can have taken the message, and trying again is safe. After it, a lost connection or a time-out says nothing
+(RFC 1047), and that is said.
 """
 
-import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import aiosmtplib
-
 from delivery.domain.smtp_replies import Phase
+from delivery.smtp.connection import Connection, ConnectionEnded, LostCause, Reply
 from delivery.smtp.route import Route
 
 COMMAND_S = 300.0
 DATA_S = 120.0
-_LOST = (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError, ConnectionError, OSError)
-_DOTS = re.compile(rb"(?m)^\.")
+RESET_S = 30.0
+QUIT_S = 2.0
 _UNSAFE = re.compile(r"[\x00-\x20\x7f<>]")
 
 
 @dataclass(frozen=True, slots=True)
 class Replied:
-    """The server's last word on the message: 250 after the dot, or a refusal in the phase named."""
+    """The server's last word on the message: 2xx after the dot, or a refusal in the phase named."""
 
     code: int
     text: str
@@ -32,10 +32,10 @@ class Replied:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The connection broke or fell silent. `after_dot`: the message may have been taken."""
+    """The connection broke, fell silent or spoke nonsense. `after_dot`: the message may have been taken."""
 
     after_dot: bool
-    cause: str
+    cause: LostCause
     phase: Phase
 
 
@@ -47,17 +47,26 @@ class NotStarted:
 
 
 Result = Replied | Lost | NotStarted
-_Command = tuple[Phase, bytes, tuple[int, ...], float]
 
 
 class UnsafeAddress(ValueError):
-    """An envelope address with a line break, space or angle bracket: never given to a library."""
+    """An envelope address with a line break, space or angle bracket: never written to a socket."""
 
 
-@dataclass(slots=True)
-class _Progress:
-    phase: Phase = "mail"
-    written: bool = False
+class TooLarge(ValueError):
+    """The server said at the start that it takes no message of this size."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    phase: Phase
+    line: bytes
+    wanted: int
+    timeout_s: float
+
+    def granted(self, reply: Reply) -> bool:
+        """Whether the reply is what the command asks for: by its first digit, as RFC 5321 (4.3.2) wants it read."""
+        return reply.code // 100 == self.wanted
 
 
 class Dialogue:
@@ -66,96 +75,116 @@ class Dialogue:
     def __init__(self, route: Route, dot_timeout_s: float) -> None:
         self._route = route
         self._dot_timeout_s = dot_timeout_s
-        self._client: aiosmtplib.SMTP | None = None
+        self._connection: Connection | None = None
         self.carried = 0
 
     @property
     def connected(self) -> bool:
         """Whether a connection stands, as far as this side knows."""
-        return self._client is not None and self._client.is_connected
+        return self._connection is not None and self._connection.is_open
 
     async def connect(self) -> None:
         """Connect afresh. Raises aiosmtplib's errors or OSError: the route is at fault."""
         self.abort()
-        self._client = await self._route.connect()
+        self._connection = Connection(await self._route.connect())
         self.carried = 0
 
     def supports(self, extension: str) -> bool:
         """Whether the server offered an extension."""
-        return self._client is not None and self._client.supports_extension(extension)
+        return self._connection is not None and self._connection.supports(extension)
 
     def abort(self) -> None:
         """Close the socket now."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     async def quit(self) -> None:
         """Say goodbye, briefly."""
-        if self._client is not None and self._client.is_connected:
-            with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-                await self._client.quit(timeout=2)
+        connection = self._connection
+        if connection is not None and connection.is_open:
+            try:
+                connection.write(b"QUIT\r\n", replies=1)
+                await connection.reply(QUIT_S)
+            except ConnectionEnded:
+                pass
         self.abort()
 
     async def send(self, sender: str, recipient: str, body: bytes, may_write: Callable[[], bool]) -> Result:
-        """One message. The body has CRLF line ends; dots are stuffed here. Raises UnsafeAddress.
+        """One message. The body has CRLF line ends; dots are stuffed here. Raises UnsafeAddress, TooLarge.
 
-        `may_write` is asked before MAIL, before DATA and before the body.
+        `may_write` is asked before every write: the commands, and the body.
         """
         for address in (sender, recipient):
             if _UNSAFE.search(address):
                 raise UnsafeAddress("an envelope address has a character that cannot be in one")
-        progress = _Progress()
-        try:
-            result = await self._steps(sender, recipient, body, may_write, progress)
-        except _LOST as error:
-            self.abort()
-            cause = "timeout" if isinstance(error, aiosmtplib.SMTPTimeoutError) else "connection_lost"
-            return Lost(progress.written, cause, progress.phase)
-        except aiosmtplib.SMTPResponseException:
-            # A reply that is not SMTP: nothing it says can be believed.
-            self.abort()
-            return Lost(progress.written, "malformed_reply", progress.phase)
-        except Exception:
-            self.abort()
-            if progress.written:
-                return Lost(True, "internal_error", progress.phase)
-            raise
-        return result
-
-    async def _steps(
-        self, sender: str, recipient: str, body: bytes, may_write: Callable[[], bool], progress: "_Progress"
-    ) -> Result:
-        protocol = None if self._client is None else self._client.protocol
-        if protocol is None or not self.connected:
+        connection = self._connection
+        if connection is None or not connection.is_open:
             return NotStarted("not_connected")
-        for phase, command, wanted, timeout_s in self._commands(sender, recipient):
-            progress.phase = phase
-            if not may_write():
-                return self._stopped(phase)
-            reply = await protocol.execute_command(command, timeout=timeout_s)
-            if reply.code not in wanted:
-                return await self._refused(reply.code, reply.message, phase)
+        limit = connection.size_limit
+        if limit is not None and len(body) > limit:
+            raise TooLarge(f"the message has {len(body)} bytes; the server takes at most {limit}")
+        told = await self._envelope(connection, sender, recipient, may_write)
+        if told is not None:
+            return told
         if not may_write():
             return self._stopped("body")
-        progress.phase, progress.written = "body", True
-        protocol.write(_DOTS.sub(b"..", body) + b".\r\n")
-        reply = await protocol.read_response(timeout=self._dot_timeout_s)
+        return await self._body(connection, body)
+
+    async def _envelope(
+        self, connection: Connection, sender: str, recipient: str, may_write: Callable[[], bool]
+    ) -> Result | None:
+        """All before the body; None when the server asked for it."""
+        commands = self._commands(sender, recipient)
+        phase: Phase = "mail"
+        try:
+            for group in [commands] if connection.supports("pipelining") else [(command,) for command in commands]:
+                phase = group[0].phase
+                if not may_write():
+                    return self._stopped(phase)
+                connection.write(b"".join([command.line for command in group]), replies=len(group))
+                for n, command in enumerate(group):
+                    phase = command.phase
+                    reply = await connection.reply(command.timeout_s)
+                    if command.granted(reply):
+                        continue
+                    if reply.code < 400:
+                        raise ConnectionEnded("malformed_reply")
+                    await self._forget(connection, reply, phase, group[n + 1 :])
+                    return Replied(reply.code, reply.text, phase)
+        except ConnectionEnded as ended:
+            self.abort()
+            return Lost(False, ended.cause, phase)
+        return None
+
+    async def _body(self, connection: Connection, body: bytes) -> Result:
+        """The message itself. From the write on, only a reply tells what became of it."""
+        try:
+            connection.write(_stuffed(body) + b".\r\n", replies=1)
+        except ConnectionEnded as ended:
+            self.abort()
+            return Lost(False, ended.cause, "body")
+        try:
+            reply = await connection.reply(self._dot_timeout_s)
+            if 300 <= reply.code < 400:
+                raise ConnectionEnded("malformed_reply")
+        except ConnectionEnded as ended:
+            self.abort()
+            return Lost(True, ended.cause, "body")
         self.carried += 1
         if reply.code == 421:
             self.abort()
-        return Replied(reply.code, reply.message, progress.phase)
+        return Replied(reply.code, reply.text, "body")
 
     def _commands(self, sender: str, recipient: str) -> tuple[_Command, ...]:
-        # Not the library's mail() and rcpt(): they parse addresses anew, at more cost than the rest of the dialogue.
         encoding = "ascii" if sender.isascii() and recipient.isascii() else "utf-8"
         options = " SMTPUTF8" if encoding == "utf-8" else ""
         if self.supports("8bitmime"):
             options += " BODY=8BITMIME"
         return (
-            ("mail", f"MAIL FROM:<{sender}>{options}".encode(encoding), (250,), COMMAND_S),
-            ("rcpt", f"RCPT TO:<{recipient}>".encode(encoding), (250, 251), COMMAND_S),
-            ("data", b"DATA", (354,), DATA_S),
+            _Command("mail", f"MAIL FROM:<{sender}>{options}\r\n".encode(encoding), 2, COMMAND_S),
+            _Command("rcpt", f"RCPT TO:<{recipient}>\r\n".encode(encoding), 2, COMMAND_S),
+            _Command("data", b"DATA\r\n", 3, DATA_S),
         )
 
     def _stopped(self, phase: Phase) -> NotStarted:
@@ -163,13 +192,30 @@ class Dialogue:
             self.abort()
         return NotStarted("lease")
 
-    async def _refused(self, code: int, text: str, phase: Phase) -> Replied:
-        """A refusal leaves the session usable after RSET, but for 421."""
-        if code == 421 or self._client is None:
+    async def _forget(self, connection: Connection, refusal: Reply, phase: Phase, behind: tuple[_Command, ...]) -> None:
+        """After a refusal: read the replies to the commands behind it, and make the session fit for the next message.
+
+        Where the server asks for a body although it refused the recipient, it has nobody to give one to, and gets a
+        lone dot (RFC 2920, 3.1). Where it refused only the sender, a dot could send an empty mail: the socket closes.
+        """
+        try:
+            if refusal.code == 421:
+                raise ConnectionEnded("connection_lost")
+            replies = [await connection.reply(command.timeout_s) for command in behind]
+            if replies and behind[-1].granted(replies[-1]):
+                if phase == "mail":
+                    raise ConnectionEnded("malformed_reply")
+                connection.write(b".\r\n", replies=1)
+                await connection.reply(DATA_S)
+            connection.write(b"RSET\r\n", replies=1)
+            if (await connection.reply(RESET_S)).code // 100 != 2:
+                raise ConnectionEnded("malformed_reply")
+        except ConnectionEnded:
             self.abort()
-        else:
-            try:
-                await self._client.rset(timeout=30)
-            except (aiosmtplib.SMTPException, OSError):
-                self.abort()
-        return Replied(code, text, phase)
+
+
+def _stuffed(body: bytes) -> bytes:
+    """Lines that begin with a dot get another one (RFC 5321, 4.5.2), also after a bare LF that some take for a line."""
+    if body.startswith(b"."):
+        body = b"." + body
+    return body.replace(b"\n.", b"\n..")

@@ -11,7 +11,7 @@ import aiosmtplib
 from common.clock import Clock
 
 from delivery.domain import smtp_replies
-from delivery.smtp.dialogue import Dialogue, Lost, NotStarted, Replied, Result, UnsafeAddress
+from delivery.smtp.dialogue import Dialogue, Lost, NotStarted, Replied, Result, TooLarge, UnsafeAddress
 from delivery.smtp.route import Breaker, Route
 from delivery.use_cases.composing import Composer, Mail, Uncomposable
 from delivery.use_cases.lease import Lease
@@ -93,9 +93,11 @@ class Transmitter:
         try:
             await self._attempt(item)
         except Uncomposable as error:
-            self._window.settle(item, "failed", klass=error.klass, text=str(error)[:200])
+            self._window.settle(item, "failed", klass=error.klass, text=smtp_replies.without_addresses(str(error)))
         except UnsafeAddress as error:
             self._window.settle(item, "failed", klass="unsupported_address", text=str(error))
+        except TooLarge as error:
+            self._window.settle(item, "failed", klass="content", text=str(error))
         except Exception:
             # Nothing was written to a socket that the dialogue would not know of.
             log.exception("a message could not be tried", extra=_about(item))
