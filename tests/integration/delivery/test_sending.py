@@ -2,10 +2,18 @@
 
 import asyncio
 import email
+from base64 import b64encode
 from email import policy
 
+import dkim
+import pytest
+from common.contracts.campaigns import Sender
 from common.contracts.email import EmailDeferredV1, EmailFailedV1, EmailSentV1, EmailUncertainV1
 from common.testing.deliver import deliver, outbox_events
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from delivery.domain.dkim import SigningKey
+from delivery.use_cases.signing import Signer
 
 from tests.fixtures.sending import MAIN, Campaign, by_topic, mailing, rows, until
 
@@ -45,6 +53,28 @@ async def test_headers_are_those_of_bulk_mail(delivery_db, workspace_id, smtp_se
     assert "https://shop.test/offer" in message.get_body(("html",)).get_content(), "no rewritten link either"
 
 
+async def test_mail_is_signed_where_the_senders_domain_has_a_key(delivery_db, workspace_id, smtp_server):
+    key = rsa.generate_private_key(65537, 2048)
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    signer = Signer({"shop.test": [SigningKey("shop.test", "s1", key)]})
+    mine = Campaign(workspace_id, n=20)
+    unsigned = Campaign(workspace_id, n=1, sender=Sender(name="Other", email="news@other.test"))
+    await deliver(delivery_db.worker, MAIN, [*mine.events(), *unsigned.events()])
+    async with mailing(delivery_db, smtp_server.port, signer=signer):
+        await until(delivery_db, mine.id, sent=20)
+        await until(delivery_db, unsigned.id, sent=1)
+    asked = []
+
+    def published(name, timeout=5):
+        asked.append(name)
+        return b"v=DKIM1; p=" + b64encode(public)
+
+    for taken in smtp_server.taken:
+        holds = dkim.verify(taken.body, dnsfunc=published)
+        assert holds == (taken.sender == "news@shop.test")
+    assert asked == [b"s1._domainkey.shop.test."] * 20
+
+
 async def test_refusals_go_by_their_class(delivery_db, workspace_id, smtp_server):
     campaign = Campaign(workspace_id)
     answers = {
@@ -74,6 +104,38 @@ async def test_refusals_go_by_their_class(delivery_db, workspace_id, smtp_server
     async with delivery_db.worker.connection() as connection:
         (block,) = await connection.fetch("select * from blocks")
     assert failed["bad_mailbox"].block_id == block["own_id"]
+
+
+@pytest.mark.parametrize("asks_for_nobodys_body", [False, True])
+async def test_nobody_gets_an_empty_mail_after_a_refusal(delivery_db, workspace_id, smtp_server, asks_for_nobodys_body):
+    """Commands behind the refused one are on their way already, and some servers then ask for a body."""
+    campaign = Campaign(workspace_id, n=40)
+    gone = {one.email for one in campaign.recipients[::4]}
+    smtp_server.replies.update({address: {"rcpt": "550 5.1.1 no such user"} for address in gone})
+    smtp_server.asks_for_nobodys_body = asks_for_nobodys_body
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    async with mailing(delivery_db, smtp_server.port):
+        await until(delivery_db, campaign.id, sent=30, failed=10)
+    assert sorted(smtp_server.recipients) == sorted({one.email for one in campaign.recipients} - gone)
+    for taken in smtp_server.taken:
+        message = email.message_from_bytes(taken.body, policy=policy.default)
+        assert message["To"] == taken.recipient
+        assert "Hello Ann" in message.get_body(("html",)).get_content()
+    assert smtp_server.emptied == ([b""] * 10 if asks_for_nobodys_body else [])
+    assert smtp_server.connections <= 4, "a refusal does not cost the connection"
+
+
+async def test_a_mail_larger_than_the_server_takes_fails_before_it_is_sent(delivery_db, workspace_id, smtp_server):
+    smtp_server.extensions = ("PIPELINING", "SIZE 500")
+    campaign = Campaign(workspace_id, n=2)
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    async with mailing(delivery_db, smtp_server.port):
+        await until(delivery_db, campaign.id, failed=2)
+    assert {row["class"] for row in await rows(delivery_db, campaign.id)} == {"content"}
+    failed, _ = by_topic(await outbox_events(delivery_db.worker), EmailFailedV1)
+    assert failed.data.smtp.code is None
+    assert "takes at most 500" in failed.data.smtp.text
+    assert not any(line.startswith("MAIL") for line in smtp_server.commands)
 
 
 async def test_what_a_lost_connection_means_depends_on_the_dot(delivery_db, workspace_id, smtp_server):

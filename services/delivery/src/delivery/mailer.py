@@ -11,18 +11,21 @@ from common.db.pool import Database
 
 from delivery.domain.tokens import TokenKeys
 from delivery.settings import Settings
+from delivery.smtp.dkim_keys import load_keys
 from delivery.smtp.route import Route
 from delivery.use_cases.composing import Composer
 from delivery.use_cases.sending import Mailer, SendingOptions
+from delivery.use_cases.signing import Signer
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Send until told to stop; then finish what is under way and record it."""
     route = Route.parse(settings.smtp_url.get_secret_value())
     keys = TokenKeys(settings.link_key_ring())
+    signer = Signer(load_keys(settings.dkim_keys))
     database = await Database.open(settings.require_url("worker"), name="delivery-mailer", max_size=5)
     try:
-        composer = Composer(database, keys, settings.public_url, SYSTEM_CLOCK, settings.bounce_address)
+        composer = Composer(database, keys, settings.public_url, SYSTEM_CLOCK, settings.bounce_address, signer)
         options = SendingOptions(
             name=settings.instance or f"{socket.gethostname()}:{os.getpid()}",
             window=settings.send_window,

@@ -29,5 +29,10 @@ class Settings(ServiceSettings):
     bounce_address: str | None = Field(
         None, validation_alias="BARID_BOUNCE_ADDRESS", description="envelope sender; without it, the sender's address"
     )
+    dkim_keys: str | None = Field(
+        None,
+        validation_alias="BARID_DKIM_KEYS",
+        description="folder of private keys (RSA, and Ed25519 beside it), <selector>._domainkey.<domain>.pem each",
+    )
     tracker_host: str = "127.0.0.1"
     tracker_port: int = 8090

@@ -21,6 +21,7 @@ from content.render import RenderContext, render, render_encoded
 
 from delivery.db import mailings, messages
 from delivery.domain.tokens import LinkToken, TokenKeys, TokenPurpose
+from delivery.use_cases.signing import Signer
 
 KEPT = 64
 
@@ -59,13 +60,20 @@ class Composer:
     """Composes mail. Many transmitters share one."""
 
     def __init__(
-        self, db: Database, keys: TokenKeys, public_url: str, clock: Clock, bounce_address: str | None = None
+        self,
+        db: Database,
+        keys: TokenKeys,
+        public_url: str,
+        clock: Clock,
+        bounce_address: str | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self._db = db
         self._keys = keys
         self._public_url = public_url
         self._clock = clock
         self._bounce_address = bounce_address
+        self._signer = signer
         self._kept: OrderedDict[tuple[UUID, UUID], _Mailing] = OrderedDict()
         self._loading = asyncio.Lock()
 
@@ -117,6 +125,8 @@ class Composer:
             )
         except (ContentError, HeaderError) as error:
             raise Uncomposable("content", str(error)) from error
+        if self._signer is not None:
+            body = await self._signer.sign(mailing.domain, body, now)
         sender = self._bounce_address or address_spec(mailing.sender["email"])
         return Mail(sender, recipient, body, variant_id)
 
