@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 
 import pytest_asyncio
+from aiokafka import TopicPartition
 from common.testing.deliver import as_record
 
 from tests.conformance.conftest import Service, service_on
@@ -185,3 +186,20 @@ class TestMembership:
         await reader.close()
         tasks = {task.get_name() for task in asyncio.all_tasks()}
         assert not any(name.startswith(("join ", "kafka lag")) for name in tasks)
+
+    async def test_positions_of_what_was_revoked_meanwhile_are_passed_over(self, service):
+        """seek(), pause() and resume() raise IllegalStateError for a partition that left."""
+        reader = service.transport.reader("test.main", ["campaign.state"])
+        service.readers.append(reader)
+        async with asyncio.timeout(20):
+            while not (held := await reader.assignment()):
+                await reader.poll(10, 0.05)
+        (member,) = reader._members
+        gone = TopicPartition(next(iter(member._held)).topic, 7)
+        member._held.add(gone)
+        reader.seek({**dict.fromkeys(held, 0), reader._source(gone): 5})
+        assert set(reader.positions()) == held
+        member.positions[gone] = 5
+        member.hold_back(frozenset({gone.topic}), hold=True)
+        member.hold_back(frozenset({gone.topic}), hold=False)
+        assert member.lags() is False

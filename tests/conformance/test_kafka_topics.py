@@ -93,6 +93,34 @@ class TestApply:
         with pytest.raises(Misconfigured, match="keeps events for 1 of 30 days: run `barid topics apply`"):
             await check(options, [STATE.name])
 
+    @pytest.mark.parametrize(
+        ("wrong", "line"),
+        [
+            ({"cleanup.policy": "compact"}, "is compacted, which takes away all but the last event of a key"),
+            ({"cleanup.policy": "compact,delete"}, "is compacted"),
+            ({"min.insync.replicas": "2"}, "asks for 2 copies in sync and has 1, so nothing can be written to it"),
+            ({"max.message.bytes": "1048588"}, "takes 1048588 bytes for a message; an event may have 4194304"),
+        ],
+    )
+    async def test_what_would_lose_or_never_take_an_event_is_told_and_mended(self, options, wrong, line):
+        await create(options, STATE.name, 1, {**wanted(STATE, options), **wrong})
+        with pytest.raises(
+            Misconfigured, match=rf"the topic {options.prefix}campaign.state {line}.*barid topics apply"
+        ):
+            await check(options, [STATE.name])
+        planned = await apply(options, [STATE], dry_run=True)
+        with pytest.raises(Misconfigured):
+            await check(options, [STATE.name])
+        assert [change.kind for change in planned] == ["configure"]
+        assert await apply(options, [STATE]) == planned
+        await check(options, [STATE.name])
+        assert await apply(options, [STATE]) == []
+
+    def test_copies_in_sync_are_never_fewer(self):
+        have = {**wanted(STATE, KafkaOptions("x:1")), "min.insync.replicas": "2"}
+        (kept,) = plan([STATE], {STATE.name: Found(1, 3, have, have)}, KafkaOptions("x:1"))
+        assert (kept.kind, "min.insync.replicas is 2" in kept.text) == ("keep", True)
+
     async def test_more_copies_than_brokers_and_more_in_sync_than_copies_are_refused(self, options):
         with pytest.raises(Misconfigured, match=r"cannot be made so at .*[Rr]eplication"):
             await apply(dataclasses.replace(options, replication=3), [STATE])

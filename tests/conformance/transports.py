@@ -136,9 +136,11 @@ async def on_postgres(url: str) -> AsyncIterator[OnPostgres]:
 
 
 @asynccontextmanager
-async def on_kafka(kafka: TestKafka, names: Iterable[str] = NAMES) -> AsyncIterator[OnKafka]:
+async def on_kafka(
+    kafka: TestKafka, names: Iterable[str] = NAMES, *, prefix: str | None = None
+) -> AsyncIterator[OnKafka]:
     """Topics of its own for each test, under a prefix."""
-    options = KafkaOptions(kafka.address, prefix=f"t{uuid4().hex[:10]}.")
+    options = KafkaOptions(kafka.address, prefix=prefix or f"t{uuid4().hex[:10]}.")
     await apply(options, [BY_NAME[name] for name in names])
     made = OnKafka(options)
     yield made

@@ -1,6 +1,7 @@
 """The dead letters of the services, from the command line."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -37,7 +38,8 @@ def show_one(settings: StackSettings, service: str, letter_id: int) -> None:
     (name,) = _chosen(service)
     letter = _in(settings, name, lambda tx: dead_letters.show(tx, letter_id))
     made = asdict(letter)
-    made["payload"] = json.loads(made["payload"]) if made["payload"] else None
+    with contextlib.suppress(ValueError):  # a message that is not ours may be anything
+        made["payload"] = json.loads(made["payload"])
     typer.echo(json.dumps(made, default=str, ensure_ascii=False, indent=1))
 
 

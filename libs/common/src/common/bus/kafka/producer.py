@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 # Below the 25 s a process has to drain. With idempotence aiokafka never gives a batch up (producer.rst).
 PUBLISH_S = 15.0
+# One batch is in flight per partition (producer.rst), so its size over the round trip is the throughput.
 _LINGER_MS = 5
 _BATCH_BYTES = 256 * 1024
 
