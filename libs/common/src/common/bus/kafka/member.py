@@ -177,9 +177,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         consumer = self._consumer
         if consumer is None:
             return False
-        with contextlib.suppress(IllegalStateError):
-            return any((consumer.highwater(place) or 0) > at for place, at in self.positions.items())
-        return False
+        there = consumer.assignment()  # highwater() asserts that it is asked for nothing else
+        return any((consumer.highwater(place) or 0) > at for place, at in self.positions.items() if place in there)
 
     async def behind(self, places: Mapping[TopicPartition, int]) -> int:
         """How many records lie after these offsets, of the partitions held. Raises BusUnavailable."""
