@@ -18,6 +18,7 @@ from common.contracts.email import EmailClickedV1, EmailOpenedV1, EmailSentV1
 from common.contracts.envelope import Received
 from common.db.pool import Database
 from common.ids import new_id
+from common.memory import settle
 from common.outbox.writer import Outgoing
 from common.testing.deliver import as_record
 
@@ -32,6 +33,7 @@ async def run() -> list[Figure]:
     """One consumer of each kind, each on a full bus."""
     events = campaign_events(MESSAGES)
     touched = [event for event in events if not isinstance(event.data, EmailSentV1)]
+    settle()  # as every process does when it is loaded: what is prepared here is not its own
     async with database("analytics") as analytics, database("bus") as bus_db:
         bus = await PostgresBus.open(bus_db.worker_url)
         try:

@@ -9,6 +9,7 @@ from common.bus.kafka.records import headers
 from common.contracts.envelope import Record
 from common.db.pool import Database
 from common.ids import new_id
+from common.memory import settle
 from common.outbox.relay import BATCH, Relay
 from common.testing.deliver import as_record
 
@@ -22,6 +23,7 @@ async def run() -> list[Figure]:
     """The relay on a full outbox, until every row is acknowledged and deleted."""
     workspace = new_id()
     events = [as_record(sent(workspace)) for _ in range(EVENTS)]
+    settle()  # as every process does when it is loaded: what is prepared here is not its own
     async with database("contacts") as contacts, topics([TOPIC]) as options:
         floor = await bare_produce(options, events)
         took = await relay_backlog(options, contacts.worker, events)

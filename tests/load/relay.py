@@ -12,6 +12,7 @@ from common.contracts.email import EmailSentV1, SmtpReply
 from common.contracts.envelope import Record
 from common.db.pool import Database
 from common.ids import new_id
+from common.memory import settle
 from common.outbox.relay import BATCH, Relay
 from common.outbox.writer import Outgoing
 from common.testing.deliver import as_record
@@ -27,6 +28,7 @@ async def run() -> list[Figure]:
     """The relay alone, on a backlog; then everything at once, until the last effect is committed."""
     workspace = new_id()
     events = [as_record(sent(workspace)) for _ in range(EVENTS)]
+    settle()  # as every process does when it is loaded: what is prepared here is not its own
     async with database("contacts") as contacts, database("analytics") as analytics, database("bus") as bus_db:
         bus = await PostgresBus.open(bus_db.worker_url)
         try:

@@ -18,6 +18,7 @@ from common.exits import FAILED, MISCONFIGURED, brief, fail
 from common.guard import guard
 from common.health import health
 from common.logging import set_up_logging
+from common.memory import settle_when_loaded
 from common.production import no_default_secrets
 from common.settings import ServiceSettings, load
 from common.telemetry import set_up_tracing
@@ -111,6 +112,7 @@ def run_process(
 
 
 async def _until_stopped(main: Callable[[asyncio.Event], Awaitable[None]], grace_s: float) -> None:
+    settle_when_loaded()
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def signalled() -> None:
