@@ -1,6 +1,8 @@
 """Kafka → scores: the time that one scoring worker needs for a lag, and the time that two need for the same lag.
 
-Floor: a bare consumer that only fetches the same records.
+First as fast as the machine lets them: workers, PostgreSQL and Kafka share its cores. Then with a part of a core for
+each worker, so that there is room for two: there they halve what one works off, or something else holds them up.
+Floor of one worker: a bare consumer that only fetches the same records. Floor of two: one; so the ratio is the gain.
 """
 
 from analytics.consumers.subscriptions import scoring
@@ -17,26 +19,31 @@ from tests.load.server import database
 from tests.load.workers import work_off
 
 CONTACTS = 80_000
+LIMITED = 40_000
+SHARE = 0.4
 
 
 async def run() -> list[Figure]:
-    """The same lag twice. `kafka_scoring_two`'s ratio is to one worker: 2 halves the lag."""
-    events = [as_record(event) for event in touches(CONTACTS)]
-    rates, took, floors = {}, {}, {}
-    for workers in (1, 2):
-        async with database("analytics") as analytics, topics(topics_of(scoring(0))) as options:
-            await produce(options, events)
-            floors[workers] = await bare_consume(options, events)
-            took[workers] = await work_off(analytics, options, "scoring", len(events), workers)
-            rates[workers] = len(events) / took[workers]
-            async with analytics.worker.connection() as connection:
-                scored = await connection.fetchval("select count(*) from lead_scores")
-        if scored != CONTACTS:
-            raise AssertionError(f"{scored} scores of {CONTACTS} contacts")
-    return [
-        Figure("kafka_scoring", rates[1], "events/s", len(events), round(took[1], 3), floors[1]),
-        Figure("kafka_scoring_two", rates[2], "events/s", len(events), round(took[2], 3), rates[1]),
-    ]
+    """The same lag for one worker and for two; then again with limited workers."""
+    one = await measured("kafka_scoring", CONTACTS, 1)
+    two = await measured("kafka_scoring_two", CONTACTS, 2, floor=one.value)
+    limited = await measured("kafka_scoring_limited", LIMITED, 1, SHARE)
+    both = await measured("kafka_scoring_limited_two", LIMITED, 2, SHARE, floor=limited.value)
+    return [one, two, limited, both]
+
+
+async def measured(name: str, people: int, workers: int, share: float = 1, floor: float | None = None) -> Figure:
+    """Work one lag off, until everyone is scored."""
+    events = [as_record(event) for event in touches(people)]
+    async with database("analytics") as analytics, topics(topics_of(scoring(0))) as options:
+        await produce(options, events)
+        floor = floor or await bare_consume(options, events)
+        took = await work_off(analytics, options, "scoring", len(events), workers, share)
+        async with analytics.worker.connection() as connection:
+            scored = await connection.fetchval("select count(*) from lead_scores")
+    if scored != people:
+        raise AssertionError(f"{scored} scores of {people} contacts")
+    return Figure(name, len(events) / took, "events/s", len(events), round(took, 3), floor)
 
 
 def touches(contacts: int) -> list[Outgoing]:

@@ -1,7 +1,9 @@
 """`analytics worker` processes as production runs them, on a lag that waits on Kafka."""
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -18,16 +20,28 @@ select coalesce(sum(next_offset), 0) < $2 or exists (select from score_due)
 from consumer_offsets where consumer = $1
 """
 
+_PERIOD_S = 0.1
 
-async def work_off(db: ServiceDatabase, options: KafkaOptions, only: str, lag: int, workers: int = 1) -> float:
-    """Seconds from when all workers hold partitions until the lag is read, and everyone in it is scored."""
+
+async def work_off(
+    db: ServiceDatabase, options: KafkaOptions, only: str, lag: int, workers: int = 1, share: float = 1
+) -> float:
+    """Seconds from when all workers hold partitions until the lag is read, and everyone in it is scored.
+
+    `share`: the part of a core that each worker may use.
+    """
+    pids: list[int] = []
     async with AsyncExitStack() as stack, db.worker.connection() as watching:
         async with db.worker.transaction() as gate:
             # Nobody learns where to read before all have joined: starting is not what is measured.
             await gate.execute("lock table consumer_offsets in access exclusive mode")
             for _ in range(workers):
-                await stack.enter_async_context(worker(db, options, only))
+                pid = await stack.enter_async_context(worker(db, options, only))
+                pids.append(pid)
             await until(watching, f"select ({_JOINED}) >= $1", workers)
+            if share < 1:
+                for pid in pids:
+                    await stack.enter_async_context(limited(pid, share))
         started = time.perf_counter()
         await until(watching, f"select not ({_LEFT})", f"analytics.{only}", lag)
         return time.perf_counter() - started
@@ -41,8 +55,8 @@ async def until(watching: Connection, query: str, *arguments: object) -> None:
 
 
 @asynccontextmanager
-async def worker(db: ServiceDatabase, options: KafkaOptions, only: str) -> AsyncIterator[None]:
-    """One process. Clicks need not settle: what is measured is work, not waiting."""
+async def worker(db: ServiceDatabase, options: KafkaOptions, only: str) -> AsyncIterator[int]:
+    """One process, by its id. Clicks need not settle: what is measured is work, not waiting."""
     env = {
         **os.environ,
         "BARID_BUS": "kafka",
@@ -56,7 +70,7 @@ async def worker(db: ServiceDatabase, options: KafkaOptions, only: str) -> Async
         sys.executable, "-m", "analytics", "worker", "--only", only, env=env, stdin=asyncio.subprocess.DEVNULL
     )
     try:
-        yield
+        yield process.pid
     finally:
         died = process.returncode
         if died is None:
@@ -64,3 +78,25 @@ async def worker(db: ServiceDatabase, options: KafkaOptions, only: str) -> Async
             await process.wait()
     if died is not None:
         raise AssertionError(f"a worker ended with status {died}")
+
+
+@asynccontextmanager
+async def limited(pid: int, share: float) -> AsyncIterator[None]:
+    """Stop a process for a part of every tenth of a second, as the kernel does with one at its CPU limit."""
+
+    async def throttle() -> None:
+        while True:
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(_PERIOD_S * (1 - share))
+            os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(_PERIOD_S * share)
+
+    task = asyncio.create_task(throttle())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, ProcessLookupError):
+            await task
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
