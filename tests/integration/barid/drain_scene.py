@@ -16,7 +16,7 @@ from common.bus.port import Producer, Reader
 from common.bus.postgres import PostgresBus
 from common.consumer.decode import topics
 from common.consumer.runner import Runner
-from common.consumer.subscription import Consumer, Handler, Subscription
+from common.consumer.subscription import Consumer, Subscription
 from common.contracts.topics import TOPICS
 from common.ids import new_id
 from common.outbox.relay import Relay
@@ -38,6 +38,8 @@ class Installation:
     bus: ServiceDatabase
     kafka: KafkaOptions
     others: dict[str, str] = field(default_factory=dict)
+    # Until it is set no consumer gets on, so that something is unread for sure.
+    go: asyncio.Event = field(default_factory=asyncio.Event)
 
     def environment(self) -> dict[str, str]:
         """What its processes start with."""
@@ -76,16 +78,18 @@ class Installation:
 
     @asynccontextmanager
     async def on_postgres(
-        self, *, relays: Sequence[str] = SERVICES, consumers: set[str] | None = None, slowly_s: float = 0
+        self, *, relays: Sequence[str] = SERVICES, consumers: set[str] | None = None, held: bool = False
     ) -> AsyncIterator[None]:
         """Its relays and consumers on the log."""
+        if not held:
+            self.go.set()
         bus = await PostgresBus.open(self.bus.worker_url)
         try:
             readers = {
                 name: bus.reader(name, topics(self.consumer(name)), lease_s=1.2)
                 for name in (groups() if consumers is None else consumers)
             }
-            async with self.running({name: bus.producer() for name in relays}, readers, slowly_s):
+            async with self.running({name: bus.producer() for name in relays}, readers):
                 yield
         finally:
             await bus.close()
@@ -95,18 +99,16 @@ class Installation:
         """Its relays and consumers on Kafka."""
         producer = KafkaProducer(self.kafka)
         readers = {name: KafkaReader(self.kafka, name, topics(self.consumer(name)), timing=FAST) for name in groups()}
-        async with self.running(dict.fromkeys(SERVICES, producer), readers, 0):
+        async with self.running(dict.fromkeys(SERVICES, producer), readers):
             yield
         await producer.close()
 
     @asynccontextmanager
-    async def running(
-        self, relays: dict[str, Producer], readers: dict[str, Reader], slowly_s: float
-    ) -> AsyncIterator[None]:
+    async def running(self, relays: dict[str, Producer], readers: dict[str, Reader]) -> AsyncIterator[None]:
         stop = asyncio.Event()
         works = [Relay(self.services[name].worker, producer, name) for name, producer in relays.items()]
         works += [
-            Runner(self.consumer(name, slowly_s), self.services[name.partition(".")[0]].worker, reader)
+            Runner(self.consumer(name), self.services[name.partition(".")[0]].worker, reader)
             for name, reader in readers.items()
         ]
         tasks = [asyncio.create_task(work.run(stop)) for work in works]
@@ -118,9 +120,13 @@ class Installation:
             for reader in readers.values():
                 await reader.close()
 
-    def consumer(self, name: str, slowly_s: float = 0) -> Consumer:
+    def consumer(self, name: str) -> Consumer:
         """A group as the contracts know it."""
-        store = writes_down(name, slowly_s)
+
+        async def store(tx, events) -> None:
+            await self.go.wait()
+            await tx.executemany("insert into seen values ($1, $2)", [(name, event.id) for event in events])
+
         wanted = [topic for topic in TOPICS if name in topic.consumers]
         return Consumer(name, tuple(Subscription(topic.contract, store) for topic in wanted), max_batch=50)
 
@@ -131,6 +137,11 @@ class Installation:
     async def until_logged(self, number: int) -> None:
         async with asyncio.timeout(20):
             while len(await self.logged()) < number:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    async def until_sealed(self) -> None:
+        async with asyncio.timeout(60):
+            while not await self.bus.worker.pool.fetchval("select sealed_at from log_head"):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
     async def seen(self) -> dict[str, Counter[UUID]]:
@@ -173,14 +184,6 @@ def expected(written: dict[UUID, str]) -> dict[str, set[UUID]]:
     """What each group must see."""
     of = {topic.name: topic.consumers for topic in TOPICS}
     return {name: {one for one, topic in written.items() if name in of[topic]} for name in groups()}
-
-
-def writes_down(name: str, slowly_s: float) -> Handler:
-    async def store(tx, events) -> None:
-        await asyncio.sleep(slowly_s)
-        await tx.executemany("insert into seen values ($1, $2)", [(name, event.id) for event in events])
-
-    return store
 
 
 @asynccontextmanager

@@ -38,9 +38,13 @@ async def moving(postgres, kafka) -> AsyncIterator[Installation]:
 
 async def test_every_group_sees_every_event_once_across_the_move(moving):
     written = await moving.write(40)
-    async with moving.on_postgres(slowly_s=0.02):
+    async with moving.on_postgres(held=True):
+        await moving.until_logged(len(written))
         process = await moving.start("drain", "--timeout", "60")
+        await moving.until_sealed()
         written |= await moving.write(20)  # what the APIs accept meanwhile
+        assert not (await moving.seen())["delivery.main"], "all of it is unread when the log is sealed"
+        moving.go.set()
         out, errors = await process.communicate()
         assert process.returncode == 0, errors
         assert f"all {len(groups())} groups have read the log to its end" in out.decode()
@@ -55,13 +59,16 @@ async def test_every_group_sees_every_event_once_across_the_move(moving):
 async def test_drain_killed_at_any_moment_is_run_again(moving):
     chance = random.Random(5)
     written = await moving.write(30)
-    async with moving.on_postgres(slowly_s=0.05):
-        for _ in range(4):
+    async with moving.on_postgres(held=True):
+        await moving.until_logged(len(written))
+        for n in range(4):
             process = await moving.start("drain")
             await asyncio.sleep(chance.uniform(0.3, 3))
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.communicate()
+            if n == 2:
+                moving.go.set()
         status, out, errors = await moving.barid("drain", "--timeout", "60")
         assert status == 0, errors
     again, repeated, _ = await moving.barid("drain")
