@@ -3,7 +3,9 @@
 A project, a port and secrets of its own, so that it disturbs no stack that runs here.
 """
 
+import base64
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from common.contracts.addresses import normalise_address
 
 from tests.e2e.test_main_job import one
 from tests.fixtures import messy_contacts
@@ -40,10 +43,6 @@ print(json.dumps(mails))
 
 def mails(stack: Stack) -> list[Mail]:
     """Everything in the mailbox."""
-    import base64
-
-    from common.contracts.addresses import normalise_address
-
     found = json.loads(stack.python("delivery-mailer", _READ))
     return [Mail(normalise_address(address), base64.b64decode(data)) for address, data in found]
 
@@ -106,6 +105,18 @@ def closed_off(url: str) -> None:
         assert nobody.get("/v1/contacts").status_code == 401
 
 
+def bodies(outside: Outside) -> None:
+    """Large bodies: refused by the service, then by the proxy, each in its words; uploads pass."""
+    headers = {"Content-Type": "application/json"}
+    for megabytes, by_service in ((5, True), (9, False)):
+        answer = outside.http.post("/v1/contacts", content=b" " * megabytes * 1024**2, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large"), answer.text
+        assert ("x-trace-id" in answer.headers) == by_service, answer.headers
+    upload = {"file": ("people.csv", b"Email\n" + b"x" * 9 * 1024**2, "text/csv")}
+    answer = outside.http.post("/v1/imports", files=upload, data={"options": "{}"})
+    assert answer.status_code in (400, 422), answer.text
+
+
 def main() -> int:
     """The command."""
     began = time.monotonic()
@@ -124,6 +135,7 @@ def main() -> int:
     url = f"http://127.0.0.1:{port}"
     stack = Stack(found, PROJECT, {"BARID_PORT": str(port), "BARID_PUBLIC_URL": url, "BARID_VERSION": version()})
     failed: Any = None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # taken down then, too
     try:
         stack.down()  # what a run that was killed left behind
         stack.up()
@@ -131,6 +143,7 @@ def main() -> int:
         closed_off(url)
         outside = Outside(url, bootstrap(stack))
         with outside.http:
+            bodies(outside)
             main_job(stack, outside, url, say)
     except NotReady as error:
         failed = error

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = {"podman": "podman", "buildah": "buildah", "runc": "runc", "debootstrap": "debootstrap"}
-# Taken by name, for podman only recommends them: the network of a stack, its names, and its published ports.
-DEBIAN = (*NEEDED.values(), "netavark", "aardvark-dns", "iptables")
+PROGRAMS = ("podman", "buildah", "runc", "debootstrap")
+HELPERS = (Path("/usr/lib/podman/netavark"), Path("/usr/lib/podman/aardvark-dns"))
+# Some taken by name, for podman only recommends them: a stack's network, the names in it, and its published ports.
+DEBIAN = (*PROGRAMS, "netavark", "aardvark-dns", "iptables")
 
 _CONTAINERS = """\
 [containers]
@@ -25,6 +26,7 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 [network]
+network_backend = "netavark"
 network_config_dir = "{area}/networks"
 """
 _STORAGE = """\
@@ -93,7 +95,8 @@ def find() -> Engine:
 
 
 def _install() -> None:
-    missing = [program for program in NEEDED if shutil.which(program) is None]
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    missing += [helper.name for helper in HELPERS if not helper.exists()]
     if not missing:
         return
     if shutil.which("apt-get") is None:
