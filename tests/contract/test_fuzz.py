@@ -43,6 +43,11 @@ _QUIET = settings(
 )
 
 
+@schemathesis.serializer("message/rfc822")
+def _mail(_context: Any, value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+
+
 def fuzz(world: World, loop: asyncio.AbstractEventLoop) -> list[str]:
     """Runs in a thread of its own, as hypothesis is not asynchronous; requests go to the loop of the application."""
     failures: list[str] = []

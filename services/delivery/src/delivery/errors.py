@@ -1,6 +1,6 @@
 """What can go wrong with a caller's request to delivery."""
 
-from common.errors import Conflict, NotFound
+from common.errors import Conflict, Invalid, NotFound, TooLarge
 
 
 class MessageNotFound(NotFound):
@@ -31,3 +31,17 @@ class CampaignNotFound(NotFound):
     """There is no such campaign in this workspace, or it has not been started."""
 
     code = "campaign_not_found"
+
+
+class BounceTooLarge(TooLarge):
+    """The mail is larger than a bounce can be."""
+
+    code = "bounce_too_large"
+    remedy = "Send the report with the headers of the returned mail only, or with less of it"
+
+
+class BounceTooManyParts(Invalid):
+    """The mail has more parts than a bounce can have."""
+
+    code = "bounce_too_many_parts"
+    remedy = "Send the mail that came back as it came, not a collection of them"

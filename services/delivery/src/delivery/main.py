@@ -6,13 +6,15 @@ from common.web.app import create_app as create_base_app
 from common.web.server import serve
 from fastapi import FastAPI
 
-from delivery.api import messages
+from delivery.api import bounces, messages
 from delivery.settings import Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; its lifespan opens the database."""
-    return create_base_app(service="delivery", title="Barid delivery", settings=settings, routers=[messages.router])
+    return create_base_app(
+        service="delivery", title="Barid delivery", settings=settings, routers=[messages.router, bounces.router]
+    )
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:

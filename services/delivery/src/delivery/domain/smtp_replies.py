@@ -6,6 +6,8 @@ from datetime import timedelta
 from random import Random
 from typing import Literal
 
+from delivery.domain.reply_wording import Reason, by_detail, plain_words, reason_of_words
+
 FailureClass = Literal["bad_mailbox", "bad_domain", "mailbox_full", "policy", "content", "unsupported_address", "other"]
 Phase = Literal["connect", "mail", "rcpt", "data", "body"]
 
@@ -16,54 +18,18 @@ GIVE_UP_AFTER = timedelta(hours=72)
 _ENHANCED = re.compile(r"^\s*([245])\.(\d{1,3})\.(\d{1,3})\b")
 _ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>@]+>?")
 
-_BY_ENHANCED: dict[str, FailureClass] = {
-    "1.0": "bad_mailbox",
-    "1.1": "bad_mailbox",
-    "1.3": "bad_mailbox",
-    "1.6": "bad_mailbox",
-    "1.10": "bad_mailbox",
-    "0.1": "bad_mailbox",
-    "1.2": "bad_domain",
-    "1.9": "unsupported_address",
-    "6.7": "unsupported_address",
-    "6.8": "unsupported_address",
-    "6.9": "unsupported_address",
-    "1.7": "policy",
-    "1.8": "policy",
-    "2.1": "mailbox_full",
-    "2.2": "mailbox_full",
-    "2.3": "content",
-    "3.4": "content",
-    "4.4": "bad_domain",
-}
 _BY_CODE: dict[int, FailureClass] = {556: "bad_domain"}
-_WORDS: tuple[tuple[re.Pattern[str], FailureClass], ...] = (
-    (
-        re.compile(
-            r"spf|dkim|dmarc|authentication|reputation|block(ed|list)|blacklist|spam|policy|listed|banned", re.I
-        ),
-        "policy",
-    ),
-    (re.compile(r"over ?quota|mailbox (is )?full|quota exceeded|insufficient storage", re.I), "mailbox_full"),
-    (
-        re.compile(r"too (large|big)|size limit|exceeds.*size|content rejected|virus|malware|attachment", re.I),
-        "content",
-    ),
-    (
-        re.compile(r"(domain|host).*(not found|does not exist|unknown)|null mx|does not accept (e-?)?mail", re.I),
-        "bad_domain",
-    ),
-    (
-        re.compile(
-            r"no such (user|mailbox|recipient|person)|user (is )?unknown|unknown (user|recipient|mailbox|local)"
-            r"|(user|mailbox|recipient|account|address).*"
-            r"(not found|not exist|doesn'?t exist|unknown|invalid|unavailable|disabled|rejected)"
-            r"|invalid (recipient|mailbox|user|address)|not a valid (mailbox|recipient)|no mailbox",
-            re.I,
-        ),
-        "bad_mailbox",
-    ),
-)
+# The ledger's classes are fewer than the reasons that servers name.
+_CLASSES: dict[Reason, FailureClass] = {
+    "bad_mailbox": "bad_mailbox",
+    "moved": "bad_mailbox",
+    "bad_domain": "bad_domain",
+    "mailbox_full": "mailbox_full",
+    "inactive": "mailbox_full",
+    "policy": "policy",
+    "content": "content",
+    "unsupported_address": "unsupported_address",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +64,17 @@ def classify(code: int, text: str, phase: Phase) -> Verdict:
         return Verdict(temporary=True, slow=True, route=True)
     if phase == "mail":
         return Verdict(False, "policy")  # the sender is refused, not the recipient
-    return Verdict(False, _by_enhanced(enhanced) or _BY_CODE.get(code) or _words(text) or "other")
+    reason = _by_enhanced(enhanced)
+    by_code = _BY_CODE.get(code) if reason is None else None
+    return Verdict(False, by_code or _class_of(reason or reason_of_words(plain_words(text))))
 
 
-def _by_enhanced(enhanced: str | None) -> FailureClass | None:
-    if enhanced is None or not enhanced.startswith("5."):
-        return None
-    detail = enhanced[2:]
-    if detail.startswith("7."):
-        return "policy"
-    return _BY_ENHANCED.get(detail) or ("content" if detail.startswith("6.") else None)
+def _by_enhanced(enhanced: str | None) -> Reason | None:
+    return by_detail(enhanced[2:]) if enhanced and enhanced.startswith("5.") else None
 
 
-def _words(text: str) -> FailureClass | None:
-    return next((klass for pattern, klass in _WORDS if pattern.search(text)), None)
+def _class_of(reason: Reason | None) -> FailureClass:
+    return _CLASSES.get(reason, "other") if reason else "other"
 
 
 def backoff(refused_for: timedelta, rng: Random, first: timedelta = BACKOFF_FIRST) -> timedelta:
