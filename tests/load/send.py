@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 
 from common.clock import SYSTEM_CLOCK
@@ -36,6 +37,8 @@ from tests.load.server import database
 
 MESSAGES = 6000
 CONNECTIONS = 8
+# By its path: the package it is in brings all of the tests' fixtures with it.
+SINK = Path(__file__).parents[1] / "fixtures" / "plain_sink.py"
 _GREETING = "<p>Dear {{ first_name }} {{ last_name }}, the caravan leaves {{ attributes.city }} on Thursday.</p>"
 _PARAGRAPH = f"<p>{'Every relay station keeps fresh horses, and the mail does not wait for the weather. ' * 5}</p>"
 _LINKS = "".join(f'<p><a href="https://shop.example/offer/{n}">offer {n}</a></p>' for n in range(6))
@@ -158,12 +161,12 @@ async def sink() -> AsyncIterator[int]:
     binary = shutil.which("smtp-sink") or shutil.which("smtp-sink", path="/usr/sbin")
     command = [binary, "-u", "nobody", "-c", f"127.0.0.1:{port}", "200"] if binary else None
     if command is None:
-        command = [sys.executable, "-m", "tests.fixtures.plain_sink", str(port)]
+        command = [sys.executable, str(SINK), str(port)]
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 with contextlib.suppress(OSError):
                     _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -244,6 +244,22 @@ async def test_silence_after_the_dot_may_have_taken_it(stage):
     assert not dialogue.connected
 
 
+async def test_a_wait_is_as_long_as_it_may_be_after_shorter_and_longer_ones(stage, monkeypatch):
+    monkeypatch.setattr("delivery.smtp.dialogue.COMMAND_S", 0.4)
+    dialogue, peer = await stage.connect(dot_timeout_s=1)
+    await good_message(stage, dialogue, peer)
+    await asyncio.sleep(0.3)
+    sending = stage.send(dialogue)
+    await peer.hears(*ENVELOPE)
+    await asyncio.sleep(0.3)
+    assert not sending.done(), "the message before had waited already"
+    peer.says("250 ok", "250 ok", "354 go on")
+    await peer.hears("Subject: x", "", "hello", ".")
+    await asyncio.sleep(0.6)
+    assert not sending.done(), "longer than for a command"
+    assert await asyncio.wait_for(sending, 5) == Lost(True, "timeout", "body")
+
+
 @pytest.mark.parametrize(
     ("answers", "phase"),
     [

@@ -1,12 +1,13 @@
 import email
 import email.policy
+import quopri
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from content.headers import HeaderError
 from content.mime import MailHeaders, build
 from content.quoted import quoted_piece, quoted_printable
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 WHEN = datetime(2026, 11, 22, 12, 30, 5, tzinfo=timezone(timedelta(hours=3, minutes=30)))
@@ -43,6 +44,7 @@ def test_multipart_reads_back_as_written_in_short_crlf_lines(text, html):
     assert [normal(body) for body in bodies(raw)] == [normal(text), normal(html)]
     assert raw.replace(b"\r\n", b"").count(b"\r") == raw.replace(b"\r\n", b"").count(b"\n") == 0
     assert raw.isascii()
+    assert b"\n." not in raw
     body = raw.partition(b"\r\n\r\n")[2]
     assert max(map(len, body.split(b"\r\n"))) <= 76
 
@@ -53,7 +55,7 @@ def test_encoded_pieces_join_to_what_the_whole_would_say(pieces):
     # A carriage return may not be split from its line feed; the renderer's pieces never hold a lone one.
     whole = "".join(normal(piece) for piece in pieces)
     assert normal(bodies(joined)[0]).rstrip("\n") == whole.rstrip("\n")
-    assert max(map(len, joined.split(b"\r\n"))) <= 78
+    assert max(map(len, joined.partition(b"\r\n\r\n")[2].split(b"\r\n"))) <= 76
 
 
 def test_headers_of_a_campaign_mail():
@@ -104,6 +106,17 @@ def test_extra_headers_cannot_take_the_place_of_others(name):
 def test_a_line_that_looks_like_a_boundary_or_the_end_of_data_stays_content():
     text = "--=_barid_alternative--\n.\n\n--=_barid_alternative\nContent-Type: text/html\n\n<script>"
     assert [normal(body) for body in bodies(build(headers(), text, text))] == [text, text]
+
+
+@settings(deadline=None)
+@given(st.text(".a=\n \t", max_size=300), st.integers(60, 90))
+def test_no_line_of_quoted_printable_begins_with_a_dot(text, length):
+    for written in (text, "." * length + text, "x" * length + "." + text, "x" * length + " ", "x" * length + "\t\n"):
+        for encoded in (quoted_printable(written), quoted_piece(written)):
+            assert not encoded.startswith(b".")
+            assert b"\n." not in encoded
+            assert quopri.decodestring(encoded).decode() == written.replace("\n", "\r\n")
+            assert max(map(len, encoded.split(b"\r\n"))) <= 76
 
 
 @given(texts)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from delivery.domain.dkim import SigningKey, relaxed_body, relaxed_header, signatures
 from delivery.smtp.dkim_keys import load_keys
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -84,6 +84,7 @@ def test_both_kinds_of_signature_hold():
     assert dkim.verify(message, dnsfunc=published)
 
 
+@settings(deadline=None)
 @given(texts, texts | st.none(), names, names.map(lambda name: " ".join(name.split()) or "x"))
 def test_whatever_is_sent_the_signatures_hold_and_a_second_parser_reads_it(text, html, from_name, subject):
     message = signed(mail(text, html, from_name=from_name, subject=subject), keys(ed()))

@@ -10,6 +10,8 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,75}")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*")
+# What nearly every address looks like: nothing in it needs quotes, an A-label or SMTPUTF8.
+_USUAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9_.-]+")
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
 _URL = re.compile(r"(?:https?://|mailto:)[!-;=?-~]+")
 
@@ -84,6 +86,9 @@ def a_label(domain: str) -> str:
 
 def address_spec(email: str, *, smtputf8: bool = False) -> str:
     """local@domain with an ASCII domain; a local part beyond ASCII only under SMTPUTF8. Raises HeaderError."""
+    if _USUAL.fullmatch(email):
+        local, _, domain = email.rpartition("@")
+        return f"{local}@{domain.lower()}"
     refuse_breaks(email, "address")
     local, at, domain = email.rpartition("@")
     if not at or not local or not re.fullmatch(r"[\w.-]+|\[[0-9A-Za-z:.]+\]", domain):

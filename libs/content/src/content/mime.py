@@ -5,6 +5,7 @@ it builds some 200 mails a second; this builds thousands.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from content import headers as h
@@ -100,6 +101,11 @@ def header_block(headers: MailHeaders) -> bytes:
 
 def rfc5322_date(moment: datetime) -> bytes:
     """The time in UTC as RFC 5322 writes it, whatever the process's locale."""
-    m = moment.astimezone(UTC)
+    return _date(int(moment.timestamp()))
+
+
+@lru_cache(maxsize=16)
+def _date(second: int) -> bytes:
+    m = datetime.fromtimestamp(second, UTC)
     day, month = _DAYS[m.weekday()], _MONTHS[m.month - 1]
     return f"{day}, {m.day:02} {month} {m.year} {m.hour:02}:{m.minute:02}:{m.second:02} +0000".encode("ascii")

@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 TokenPurpose = Literal["o", "c", "u", "b"]
 Kind = Literal["campaign", "test", "single"]
@@ -23,6 +26,8 @@ MAX_TOKEN = 4096
 _KINDS: dict[str, Kind] = {"c": "campaign", "t": "test", "s": "single"}
 _LETTERS = {kind: letter for letter, kind in _KINDS.items()}
 _NONE = bytes(16)
+_BLOCK = 64
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class BadToken(ValueError):
@@ -49,7 +54,7 @@ class TokenKeys:
     """The ring: the first key signs, all verify."""
 
     def __init__(self, ring: Mapping[str, bytes]) -> None:
-        self._states = {name.encode(): hmac.new(key, digestmod=sha256) for name, key in ring.items()}
+        self._states = {name.encode(): _states(key) for name, key in ring.items()}
         self._signing = next(iter(self._states))
 
     def sign(self, token: LinkToken) -> str:
@@ -59,10 +64,12 @@ class TokenKeys:
     def signer(self, token: LinkToken) -> Callable[[TokenPurpose, int, str], str]:
         """Signs many links of the same message: purpose, link number, target → text."""
         key_id = self._signing
-        state = self._states[key_id]
-        kind_and_key = _LETTERS[token.kind].encode() + bytes((len(key_id),)) + key_id
-        ids = b"".join(
+        inner, outer = self._states[key_id]
+        facts = b"".join(
             (
+                _LETTERS[token.kind].encode(),
+                bytes((len(key_id),)),
+                key_id,
                 token.workspace_id.bytes,
                 token.message_id.bytes,
                 _bytes(token.contact_id),
@@ -73,11 +80,8 @@ class TokenKeys:
         )
 
         def sign(purpose: TokenPurpose, link: int = 0, url: str = "") -> str:
-            head = b"%c%b%b" % (VERSION, purpose.encode(), kind_and_key)
-            body = head + ids + link.to_bytes(2, "big") + url.encode()
-            mac = state.copy()
-            mac.update(body)
-            return base64.urlsafe_b64encode(body + mac.digest()[:MAC_BYTES]).rstrip(b"=").decode()
+            body = b"%c%b%b%b%b" % (VERSION, purpose.encode(), facts, link.to_bytes(2, "big"), url.encode())
+            return _text(body + _mac(inner, outer, body))
 
         return sign
 
@@ -90,12 +94,12 @@ class TokenKeys:
         except (binascii.Error, ValueError) as error:
             raise BadToken from error
         # One text per token: base64 would let the last character's spare bits vary.
-        if len(raw) < 4 or raw[0] != VERSION or base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != text:
+        if len(raw) < 4 or raw[0] != VERSION or _text(raw) != text:
             raise BadToken
         body, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
         key_end = 4 + raw[3]
         key_id = raw[4:key_end]
-        if key_id not in self._states or not hmac.compare_digest(mac, self._mac(key_id, body)):
+        if key_id not in self._states or not hmac.compare_digest(mac, _mac(*self._states[key_id], body)):
             raise BadToken
         kind = _KINDS.get(chr(body[2]))
         if body[1:2] != purpose.encode() or kind is None or len(body) < key_end + 87:
@@ -116,10 +120,22 @@ class TokenKeys:
             body[at + 7 :].decode(),
         )
 
-    def _mac(self, key_id: bytes, body: bytes) -> bytes:
-        state = self._states[key_id].copy()
-        state.update(body)
-        return state.digest()[:MAC_BYTES]
+
+def _states(key: bytes) -> "tuple[Hash, Hash]":
+    """HMAC's inner and outer hash once they have taken in the key (RFC 2104): a third of what `hmac` does per token."""
+    block = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    return sha256(bytes(byte ^ 0x36 for byte in block)), sha256(bytes(byte ^ 0x5C for byte in block))
+
+
+def _mac(inner: "Hash", outer: "Hash", body: bytes) -> bytes:
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(body)
+    outer.update(inner.digest())
+    return outer.digest()[:MAC_BYTES]
+
+
+def _text(raw: bytes) -> str:
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE).rstrip(b"=").decode()
 
 
 def _bytes(value: UUID | None) -> bytes:

@@ -48,6 +48,9 @@ class Connection(asyncio.Protocol):
         self._expected = 0
         self._waiter: asyncio.Future[None] | None = None
         self._ended: LostCause | None = None
+        self._loop = asyncio.get_running_loop()
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._transport.set_protocol(self)
 
     @property
@@ -71,18 +74,33 @@ class Connection(asyncio.Protocol):
         if not self._replies:
             if self._ended is not None:
                 raise ConnectionEnded(self._ended)
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = self._loop.create_future()
+            self._wait_until(self._loop.time() + timeout_s)
             try:
-                async with asyncio.timeout(timeout_s):
-                    await self._waiter
-            except TimeoutError:
-                self._end("timeout")
-                raise ConnectionEnded("timeout") from None
+                await self._waiter
             finally:
                 self._waiter = None
             if not self._replies:
                 raise ConnectionEnded(self._ended or "connection_lost")
         return self._replies.popleft()
+
+    def _wait_until(self, deadline: float) -> None:
+        """Watch a deadline, with the timer of an earlier wait where there is one: a timer each would cost more."""
+        self._deadline = deadline
+        if self._timer is not None:
+            if self._timer.when() <= deadline:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._look_at_the_clock)
+
+    def _look_at_the_clock(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._ended is not None:
+            return
+        if self._loop.time() >= self._deadline:
+            self._end("timeout")
+        else:
+            self._timer = self._loop.call_at(self._deadline, self._look_at_the_clock)
 
     def close(self) -> None:
         """Close the socket now; what the transport still holds of a body is not written any more."""
@@ -131,6 +149,9 @@ class Connection(asyncio.Protocol):
         if self._ended is None:
             self._ended = cause
             self._transport.abort()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
         self._wake()
 
     def _wake(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 from urllib.parse import quote
@@ -49,11 +49,23 @@ class _Mailing:
     mail: CompiledMail
     row: asyncpg.Record
     sender: dict[str, Any]
+    envelope_sender: str
     domain: str
     opens: bool
     clicks: bool
     list_id: str | None
     feedback_id: str
+    variants: dict[str | None, str] = field(default_factory=dict)
+
+    def variant_of(self, row: asyncpg.Record) -> str:
+        """The variant that a recipient gets; found once for each language."""
+        given: str | None = row["variant_id"]
+        language: str | None = row["language"]
+        if given:
+            return given
+        if language not in self.variants:
+            self.variants[language] = variant_for(self.mail, language)
+        return self.variants[language]
 
 
 class Composer:
@@ -84,7 +96,7 @@ class Composer:
             recipient = address_spec(row["email"], smtputf8=utf8)
         except HeaderError as error:
             raise Uncomposable("unsupported_address", str(error)) from error
-        variant_id = row["variant_id"] or variant_for(mailing.mail, row["language"])
+        variant_id = mailing.variant_of(row)
         now = self._clock.now()
         facts = mailing.row
         token = self._token(mailing, row)
@@ -127,8 +139,7 @@ class Composer:
             raise Uncomposable("content", str(error)) from error
         if self._signer is not None:
             body = await self._signer.sign(mailing.domain, body, now)
-        sender = self._bounce_address or address_spec(mailing.sender["email"])
-        return Mail(sender, recipient, body, variant_id)
+        return Mail(self._bounce_address or mailing.envelope_sender, recipient, body, variant_id)
 
     async def view(self, workspace_id: UUID, message_id: UUID) -> str:
         """The mail as a page, with nothing tracked. Raises Uncomposable once the person is erased."""
@@ -143,7 +154,7 @@ class Composer:
         try:
             rendered = render(
                 mailing.mail,
-                row["variant_id"] or variant_for(mailing.mail, row["language"]),
+                mailing.variant_of(row),
                 RenderContext(
                     fields=_fields(row),
                     unsubscribe_url=unsubscribe_url,
@@ -186,10 +197,15 @@ class Composer:
             return self._kept[key]
 
     def _tracked_link(self, sign: Callable[[TokenPurpose, int, str], str]) -> Callable[[int, str], str]:
+        # A link stands in the HTML and again in the text.
+        made: dict[tuple[int, str], str] = {}
+
         def tracked(number: int, url: str) -> str:
-            if not url.startswith(("http://", "https://")):
-                return url
-            return f"{self._public_url}/c/{sign('c', number, url)}"
+            found = made.get((number, url))
+            if found is None:
+                web = url.startswith(("http://", "https://"))
+                found = made[(number, url)] = f"{self._public_url}/c/{sign('c', number, url)}" if web else url
+            return found
 
         return tracked
 
@@ -198,12 +214,14 @@ def _prepare(row: asyncpg.Record) -> _Mailing:
     mail = CompiledMail.model_validate(row["content"])
     wish = row["tracking"] or {}
     sender = row["sender"]
-    domain = address_spec(sender["email"]).rpartition("@")[2]
+    envelope_sender = address_spec(sender["email"])
+    domain = envelope_sender.rpartition("@")[2]
     purpose = row["purpose_key"] or (row["purpose_id"].hex if row["purpose_id"] else None)
     return _Mailing(
         mail,
         row,
         sender,
+        envelope_sender,
         domain,
         bool(wish.get("opens")),
         bool(wish.get("clicks")),
