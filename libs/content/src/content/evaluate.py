@@ -120,7 +120,8 @@ def _read(operand: Operand) -> Callable[[Scope], Any]:
     def walk(scope: Scope) -> Any:
         value: Any = scope.data
         for step in steps:
-            if not isinstance(value, Mapping):
+            # An abstract class is slow to ask; a recipient's fields are dicts.
+            if value.__class__ is not dict and not isinstance(value, Mapping):
                 return None
             value = value.get(step)
         return value
