@@ -19,11 +19,14 @@ async def progressed(db):
 
 
 async def publish(db):
-    """Once more than the once-a-second rule lets through."""
-    async with db.worker.connection() as connection:
-        await connection.execute("update progress set published_at = null")
-    await publish_progress(db.worker)
-    return (await progressed(db))[-1]
+    """Once more than the once-a-second rule lets through. What a mailer is writing at the moment is left for later."""
+    told = []
+    while not told:
+        async with db.worker.connection() as connection:
+            await connection.execute("update progress set published_at = null")
+        await publish_progress(db.worker)
+        told = await progressed(db)
+    return told[-1]
 
 
 async def test_pause_stops_and_is_confirmed_only_when_nothing_is_marked(delivery_db, workspace_id, smtp_server):
