@@ -19,6 +19,7 @@ PERMANENT = {
         (550, "5.1.1 The email account that you tried to reach does not exist. Please try double-checking"),
         (550, "5.1.1 <a@example.com>: Recipient address rejected: User unknown in virtual mailbox table"),
         (550, "5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup"),
+        (550, "5.4.1 <a@example.com>: Recipient address rejected: Access denied"),
         (550, "No such user here"),
         (550, "Requested action not taken: mailbox unavailable"),
         (550, "5.1.0 Address rejected."),

@@ -38,6 +38,7 @@ FRAGMENTS = st.sampled_from(
         b"Feedback-Type: abuse\r\n",
         b"<sara@example.com>: 550 user unknown (in reply to RCPT TO command)\r\n",
         b"+2AA-", b"=?utf-7?q?+2AA-?=", b"=?x?b?====?=", b"<script>", b"&#xd800;", b"\x00", b"\xff\xfe", b"\x1b$B",
+        b'{"notificationType":"Bounce","bounce":', b'{"bouncedRecipients":[{"emailAddress":1,"status":[]}]}', b"}",
         b"From a@b Mon Nov  2 10:00:00 2026\n",
     ]
 )  # fmt: skip

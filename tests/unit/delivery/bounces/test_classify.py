@@ -237,6 +237,40 @@ FREE_TEXT = {
         """,
         [("sara@example.com", "soft", "mailbox_full")],
     ),
+    "a session": (
+        """
+        From: MDaemon@mail.example.com
+        Subject: Permanent Delivery Failure
+
+        The following addresses did NOT receive a copy of your message:
+
+        > sara@example.com
+
+        --- Session Transcript ---
+         220 mx.example.com ESMTP
+         MAIL From:<b+token@bounces.example.org> SIZE=1861
+         250 ok
+         RCPT To:<sara@example.com>
+         550 No such user here
+         QUIT
+        """,
+        [("sara@example.com", "hard", "bad_mailbox")],
+    ),
+    "the command in brackets": (
+        """
+        From: MAILER-DAEMON@provider.example
+        Subject: Failure Notice
+
+        Sorry, we were unable to deliver your message to the following address.
+
+        <sara@example.com>:
+        Remote host said: 550 Unknown user sara@example.com [RCPT_TO]
+
+        <ali@example.com>:
+        Remote host said: 550 Unknown user ali@example.com [BODY]
+        """,
+        [("sara@example.com", "hard", "bad_mailbox"), ("ali@example.com", "soft", "refused")],
+    ),
     "no recipient at all": (
         """
         From: MAILER-DAEMON@example.com
@@ -306,6 +340,51 @@ ARF = """
 )
 def test_feedback_reports(kind, more, expected):
     assert judged(ARF.format(kind=kind, more=more)) == expected
+
+
+SES = """
+    From: Notices <no-reply@sns.amazonaws.com>
+    Subject: AWS Notification Message
+
+    {{"notificationType":"{kind}","{name}":{about},"mail":{{"subject":"a line that was!
+     broken"}}}}
+
+    --
+    If you wish to stop receiving notifications, please click the link below.
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "about", "expected"),
+    [
+        (
+            "Bounce",
+            '{"bounceType":"Permanent","bouncedRecipients":[{"emailAddress":"a@example.com","status":"5.1.1"}]}',
+            [("a@example.com", "hard", "bad_mailbox")],
+        ),
+        (
+            "Bounce",
+            '{"bounceType":"Permanent","bounceSubType":"Suppressed","bouncedRecipients":[{"status":"5.1.1"}]}',
+            [("", "soft", "inactive")],
+        ),
+        (
+            "Complaint",
+            '{"complaintFeedbackType":"abuse","complainedRecipients":[{"emailAddress":"a@example.com"}]}',
+            [("a@example.com", "complaint", "abuse")],
+        ),
+        (
+            "Delivery",
+            '{"recipients":["a@example.com"],"smtpResponse":"250 ok"}',
+            [("a@example.com", "delivered", "delivered")],
+        ),
+        ("Bounce", '{"bouncedRecipients":[1, {}, null]}', [("", "soft", "other")] * 3),
+        ("Delivery", '{"recipients":[1, null, ["x"]]}', []),
+        ("Bounce", "[}", []),
+        ("Else", "{}", []),
+    ],
+)
+def test_notices_of_ses(kind, about, expected):
+    assert judged(SES.format(kind=kind, name=kind.lower(), about=about)) == expected
 
 
 def test_a_complaint_of_the_old_form():

@@ -63,6 +63,7 @@ _HOST = r"(?:domain|host|hostname|host/domain|mail ?server|server name|destinati
 WORDS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
     # How Exchange Online refuses, in answer to RCPT, whom its directory does not have.
     ("bad_mailbox", _any(r"5\.4\.1 .{0,80}recipient address rejected: access denied")),
+    ("bad_domain", _any(r"delivered to the recipient because the domain is not reachable")),  # Hotmail, having given up
     (
         "policy",  # the sender
         _any(
@@ -289,7 +290,7 @@ DIRECTORY = _any(
     r"no valid recipients for this mm",
     r"local (?:mailbox|user|recipient)\b.{0,80}(?:not (?:found|known|exist)|unknown)",
     r"no user by that name at this server",
-    r"(?<!\d )unknown user: <|msexch:ims:.{0,200}unknown recipient",
+    r"(?<!\d )unknown user: [<\"]|msexch:ims:.{0,200}unknown recipient",
 )
 
 

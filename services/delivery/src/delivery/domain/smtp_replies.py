@@ -66,7 +66,9 @@ def classify(code: int, text: str, phase: Phase) -> Verdict:
         return Verdict(False, "policy")  # the sender is refused, not the recipient
     reason = _by_enhanced(enhanced)
     by_code = _BY_CODE.get(code) if reason is None else None
-    return Verdict(False, by_code or _class_of(reason or reason_of_words(plain_words(text))))
+    if reason in {None, "network"}:  # a 5xx about the network: its words say more
+        reason = reason_of_words(plain_words(text))
+    return Verdict(False, by_code or _class_of(reason))
 
 
 def _by_enhanced(enhanced: str | None) -> Reason | None:

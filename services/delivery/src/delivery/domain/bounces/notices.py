@@ -31,7 +31,11 @@ def notices(report: Report) -> list[tuple[str, Verdict]]:
         ]
     if kind == "Delivery":
         reply = _text(about, "smtpResponse")[:3]
-        return [(one, Verdict("delivered", "delivered", reply=reply)) for one in _list(about, "recipients") if one]
+        return [
+            (one, Verdict("delivered", "delivered", reply=reply))
+            for one in _list(about, "recipients")
+            if isinstance(one, str)
+        ]
     return []
 
 

@@ -44,7 +44,7 @@ _PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
         "data",
         re.compile(
             r"end of data|reply to (?:the )?data|after (?:the )?(?:end of )?data|after (?:i|we) sent the message"
-            r"|smtp:data|data command|sending message body|>>> (?:data|\.)|\b354 |\(state 1[5-8]\)",
+            r"|smtp:data|data command|sending message body|\[body\]|>>> (?:data|\.)|\b354 |\(state 1[5-8]\)",
             re.I,
         ),
     ),
@@ -52,7 +52,7 @@ _PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
         "mail",
         re.compile(
             r"(?:reply to|after|at|our) (?:the )?mail from|does not like (?:the )?(?:envelope )?sender"
-            r"|mail from:? (?:command|<)|mail from:<|>>> mail from|smtp:mail",
+            r"|mail from:? (?:command|<)|mail from:<|>>> mail from|smtp:mail|\[mail_from\]",
             re.I,
         ),
     ),
@@ -61,7 +61,8 @@ _PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
         re.compile(
             r"(?:reply to|after|at|our|following) (?:the )?rcpt|does not like (?:the )?recipient"
             r"|rcpt (?:to:? ?)?(?:command|<)|>>> rcpt|rcpt to:<|smtp:rcpt|rejected recipient|has rejected address"
-            r"|\(state 1[34]\)",
+            # The last: a gateway that puts the answer in brackets behind the recipient.
+            r"|\(state 1[34]\)|\[rcpt_to\]|<<a@b>> \(<{1,2}a@b>",
             re.I,
         ),
     ),
