@@ -1,5 +1,7 @@
 """The Kafka broker killed, stopped and frozen in mid-campaign: nothing is lost, and nobody has to wait to write."""
 
+import os
+import random
 import signal
 import time
 from collections.abc import Iterator
@@ -10,12 +12,12 @@ import httpx
 import pytest
 
 from tests.e2e.test_changes_of_mind import arrived, wait_for_mail
-from tests.e2e.test_kill import begin, check, slowly
+from tests.e2e.test_kill import WINDOW, begin, check, slowly
 from tests.e2e.test_main_job import one
 from tests.fixtures.kafka import watch
 from tests.fixtures.outside import Outside
 from tests.fixtures.recorder import Recorder
-from tests.fixtures.stack import on_kafka_only
+from tests.fixtures.stack import Stack, on_kafka_only
 from tools.kafka import Broker
 
 pytestmark = [pytest.mark.e2e, on_kafka_only, pytest.mark.timeout(400)]
@@ -69,6 +71,44 @@ def test_with_the_broker_away_writes_are_accepted_mail_goes_on_and_everything_ca
     print(f"books closed {time.monotonic() - back:.1f} s after the broker was back")
     assert (books["eligible"], books["sent"]) == (1, 1)
     outside.until(lambda: outside.report(first), lambda r: r["sent"] == len(wanted) and r["opens"]["unique"] == 1, 10)
+
+
+@pytest.mark.slow
+def test_a_broker_frozen_for_twenty_seconds_changes_nothing(
+    outside: Outside, recorder: Recorder, stack_kafka: Broker, tmp_path: Path
+) -> None:
+    assert stack_kafka.process is not None
+    with slowly(recorder, 0.02):
+        campaign, tag, wanted = begin(outside, tmp_path / "people.csv", 2000, 33)
+        time.sleep(1)
+        stack_kafka.process.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(20)
+        finally:
+            stack_kafka.process.send_signal(signal.SIGCONT)
+        check(outside, recorder, campaign, tag, wanted, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [int(seed) for seed in os.environ.get("SEEDS", "0 1 2").split()])
+def test_random_kills_of_brokers_and_processes_all_over_a_campaign(
+    seed: int, stack: Stack, outside: Outside, recorder: Recorder, stack_kafka: Broker, tmp_path: Path
+) -> None:
+    moments = random.Random(seed)
+    with slowly(recorder, 0.02):
+        campaign, tag, wanted = begin(outside, tmp_path / "people.csv", 4000, seed)
+        mailers = 0
+        for _ in range(6):
+            time.sleep(moments.uniform(0.2, 3))
+            process = moments.choice(["gateway", "all", "mailer", "postgres"])
+            mailers += process == "mailer"
+            if moments.random() < 0.5:
+                stack.kill(process)
+                continue
+            with away(stack_kafka):
+                stack.kill(process)
+                time.sleep(moments.uniform(0, 5))
+        check(outside, recorder, campaign, tag, wanted, WINDOW * mailers)
 
 
 def write_all_sorts(outside: Outside, tag: str, segment: str) -> str:
