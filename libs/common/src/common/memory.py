@@ -3,7 +3,7 @@
 import asyncio
 import gc
 
-# Objects more than are freed before it looks at the youngest, then rounds before the older ones.
+# How many more objects are made than freed before it looks at the youngest; how many such rounds before the older ones.
 _SELDOM = (10_000, 20, 100)
 _LOADED_S = 10.0
 
@@ -12,7 +12,7 @@ def settle() -> None:
     """Leave what is loaded now out of every later collection, and collect seldom.
 
     A batch is thousands of objects that live until its commit, and hold no cycles. By Python's defaults the collector
-    walks them, and all that was imported, again and again: more than a third of a worker's time.
+    walks them, and all that was imported, again and again: a third of the time that reading and decoding takes.
     """
     gc.collect()
     gc.freeze()
