@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 POM = ROOT / "deploy" / "kafka" / "pom.xml"
 AREA = ROOT / "var" / "kafka"
-START_S = 60.0
+START_S = 120.0
 USER, PASSWORD = "barid", "let me in"
 STRANGER = "stranger"  # with the same password; may do what an ACL lets it
 

@@ -43,6 +43,7 @@ async def service(contacts_db, transport: OnKafka):
         yield made
 
 
+@pytest.mark.xdist_group("broker")  # one JVM for all of them
 class TestBroker:
     @pytest.mark.timeout(120)
     async def test_with_the_broker_away_writes_are_accepted_and_everything_catches_up(
