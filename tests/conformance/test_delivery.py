@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import statistics
 import time
 
 import asyncpg
@@ -201,25 +200,24 @@ class TestLanes:
         async def slow(tx, events) -> None:
             await asyncio.sleep(len(events) * 0.0004)
 
-        async def urgent() -> float:
+        async def urgent() -> int:
+            before = await service.value("select max(place) from seen")
             event = Outgoing(service.workspace_id, CampaignStateV1(campaign_id=new_id(), state="paused", revision=1))
-            started = time.monotonic()
             await service.write([event])
-            while not await service.value("select 1 from seen where event_id = $1", event.id):  # noqa: ASYNC110
+            while not (  # noqa: ASYNC110
+                place := await service.value("select place from seen where event_id = $1", event.id)
+            ):
                 await asyncio.sleep(0.01)
-            return time.monotonic() - started
+            return place - before
 
-        waits, overtaking = [], []
+        overtaking = []
         async with service.running(service.relay(batch=500), service.runner(service.consumer(slow))):
             while not await service.value("select count(*) from seen"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             await urgent()  # the reader of the highest lane has joined its group as well
             for _ in range(5):
-                before = await service.value("select count(*) from seen")
-                waits.append(await urgent())
-                after = await service.value("select count(*) from seen")
-                overtaking.append(after - before)
-                assert after < backlog, "the backlog was too small"
-        # In work, for on a busy machine all takes longer: the batch at hand, what the relay had under way, and its own.
+                overtaking.append(await urgent())
+                assert await service.value("select count(*) from seen") < backlog, "the backlog was too small"
+        # In the consumer's work, for on a busy machine all takes longer: at most the batch at hand, what the relay had
+        # under way, and its own. Together 0.6 s.
         assert max(overtaking) <= 3 * 500, overtaking
-        assert statistics.median(waits) < 1, waits

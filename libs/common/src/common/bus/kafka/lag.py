@@ -34,7 +34,8 @@ class Lag:
         self._keeping = asyncio.create_task(self._keep(every_s), name="kafka lag")
 
     async def _keep(self, every_s: float) -> None:
-        while True:
+        # Not for ever: before Python 3.12 wait_for() in tell() can lose the cancellation that is to end this.
+        while self._consumer is not None:
             await asyncio.sleep(every_s)
             await self.tell()
 
