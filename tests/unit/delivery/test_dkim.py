@@ -202,6 +202,7 @@ def test_keys_are_read_from_a_folder_by_their_names_in_the_dns(tmp_path):
         ("s1._domainkey.x.org.pem", pem(rsa.generate_private_key(65537, 1024)), "1024 bits"),
         ("s1._domainkey.x.org.pem", pem(ec.generate_private_key(ec.SECP256R1())), "an RSA or an Ed25519"),
     ],
+    ids=["no selector", "capitals", "no key", "short", "another kind"],  # the keys are new in every process
 )
 def test_a_key_that_cannot_sign_stops_the_start(tmp_path, name, content, said):
     (tmp_path / name).write_bytes(content)
