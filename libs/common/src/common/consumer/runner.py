@@ -24,7 +24,8 @@ log = structlog.get_logger(__name__)
 
 POLL_S = 1.0
 REPLAY_EVERY_S = 2.0
-ALIVE_EVERY_S = 1.0
+ALIVE_EVERY_S = 0.5  # at most; an idle consumer says so after each poll, every POLL_S
+HEARD_S = 1.0  # how lately the bus must have answered for a sign of life
 SKIPPED_EVERY_S = 10.0
 _BACKOFF_S = (0.1, 10.0)
 
@@ -113,7 +114,7 @@ class Runner:
         return len(polled)
 
     async def _say_alive(self, alive: Callable[[Connection, str], Awaitable[None]]) -> None:
-        if self._reader.silence_s() < ALIVE_EVERY_S:
+        if self._reader.silence_s() < HEARD_S:
             self._alive_due = time.monotonic() + ALIVE_EVERY_S
             async with self._db.transaction() as tx:
                 await alive(tx, self.consumer.name)

@@ -51,8 +51,8 @@ on conflict (name) do update set alive_at = excluded.alive_at
 _LAG = """
 select case
   when alive_at < clock_timestamp() - $2 * interval '1 second' then extract(epoch from clock_timestamp() - alive_at)
-  when handled_at > clock_timestamp() - interval '20 seconds' then extract(epoch from handled_at - event_at)
-  else 0 end::float8
+  when handled_at > clock_timestamp() - interval '20 seconds' and handled_at - event_at > $3 * interval '1 second'
+  then extract(epoch from handled_at - event_at) end::float8
 from projection_progress where name = $1
 """
 
@@ -98,7 +98,7 @@ async def alive(tx: Connection, name: str) -> None:
     await tx.execute(_ALIVE, name)
 
 
-async def lag_s(tx: Connection, name: str, silent_s: float) -> float:
-    """How far the consumer is behind: since its last sign of life, if that is longer ago than `silent_s`."""
-    lag = await tx.fetchval(_LAG, name, silent_s)
-    return float(lag or 0)
+async def lag_s(tx: Connection, name: str, silent_s: float, late_s: float) -> float | None:
+    """How far the consumer is behind: silent for longer than `silent_s`, or its events late by more than `late_s`."""
+    lag: float | None = await tx.fetchval(_LAG, name, silent_s, late_s)
+    return lag

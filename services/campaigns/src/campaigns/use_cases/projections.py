@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from common.consumer.runner import HEARD_S
 from common.db.pool import Connection
 
 from campaigns.db import projections
@@ -15,8 +16,9 @@ from campaigns.errors import AudienceSourceNotFound, ContactNotFound, Projection
 CONSUMER = "campaigns.main"
 WAIT_S = 3.0
 EVERY_S = 0.15
-# The consumer says every second that it hears from the bus: one that was silent for longer may not know of it yet.
-SILENT_S = 3.0
+# At its last sign of life the consumer had heard from the bus within HEARD_S. What it did not know after WAIT_S does
+# not exist only if it heard from the bus since the waiting began.
+SILENT_S = WAIT_S - HEARD_S
 
 
 async def require_sources(tx: Connection, workspace_id: UUID, audience: Audience, wait_s: float = WAIT_S) -> None:
@@ -53,8 +55,8 @@ async def require_lead(tx: Connection, workspace_id: UUID, contact_id: UUID, wai
 
 
 async def _refuse_if_behind(tx: Connection, wait_s: float) -> None:
-    lag = await projections.lag_s(tx, CONSUMER, SILENT_S)
-    if lag > wait_s:
+    lag = await projections.lag_s(tx, CONSUMER, SILENT_S, wait_s)
+    if lag is not None:
         raise ProjectionBehind(
             f"What contacts told is about {lag:.0f} s behind, so it cannot be said whether this id exists",
             mend="Try again after the time in Retry-After.",
