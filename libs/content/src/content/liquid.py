@@ -248,5 +248,8 @@ def syntax_error(error: LiquidError, variant: str, part: str) -> ContentError:
 
 
 def render_engine(template: BoundTemplate, data: Mapping[str, object]) -> str:
-    """Fill by the library's own engine. Raises LiquidError at a limit."""
-    return str(template.render(**data))
+    """Fill by the library's own engine. Raises LiquidError at a limit, and where a number is infinite or none."""
+    try:
+        return str(template.render(**data))
+    except (OverflowError, ValueError) as error:
+        raise LiquidError(str(error), token=None) from error
