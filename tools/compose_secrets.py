@@ -28,6 +28,7 @@ def make() -> dict[str, str]:
         "BARID_TOKEN_KEYS": made.token_keys,
         "BARID_LINK_KEYS": made.link_keys,
         "BARID_PEPPER": made.pepper,
+        "BARID_SEALING_KEYS": made.sealing_keys,
         "BARID_SMTP_URL": "smtp://mailpit:1025",
         "DATABASE_URL": admin_url,
         "POSTGRES_PASSWORD": administrator,

@@ -49,6 +49,7 @@ def documents(smtp_url: str = MAILBOX, namespace: str = "barid") -> Iterator[dic
         {
             "barid_pepper": keys.pepper,
             "barid_link_keys": keys.link_keys,
+            "barid_sealing_keys": keys.sealing_keys,
             "barid_token_keys": keys.token_keys,
             "barid_token_signing_key": keys.token_signing_key,
         },

@@ -9,9 +9,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from barid import keys
 
 from tests.fixtures.environment import place
 from tests.fixtures.stack import free_port
@@ -143,9 +145,22 @@ def test_new_secrets_are_what_the_services_take(area: Path, monkeypatch) -> None
         monkeypatch.setenv(name, value.strip("'"))
     from common.settings import SharedSettings
     from common.web.tokens import TokenVerifier
+    from delivery.settings import Settings as Delivery
 
     shared = SharedSettings()
+    assert list(Delivery().sealing_key_ring()) == ["s1"]
     assert len(shared.pepper_bytes()) == 32
     assert list(shared.link_key_ring()) == ["k1"]
     TokenVerifier(shared.token_keys)
     assert "d" in json.loads(os.environ["BARID_TOKEN_SIGNING_KEY"])
+
+
+def test_an_installation_gets_the_secrets_that_a_later_release_needs(tmp_path: Path) -> None:
+    first = keys.load(tmp_path)
+    file = tmp_path / "secrets.json"
+    file.write_text(json.dumps({name: value for name, value in asdict(first).items() if name != "sealing_keys"}))
+    second = keys.load(tmp_path)
+    assert second == replace(first, sealing_keys=second.sealing_keys)
+    assert second.sealing_keys != first.sealing_keys
+    assert keys.load(tmp_path) == second
+    assert file.stat().st_mode & 0o777 == 0o600

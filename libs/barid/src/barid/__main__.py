@@ -153,6 +153,7 @@ def settings(
             made = make()
             say(f"BARID_TOKEN_SIGNING_KEY='{made.token_signing_key}'\nBARID_TOKEN_KEYS='{made.token_keys}'")
             say(f"BARID_LINK_KEYS='{made.link_keys}'\nBARID_PEPPER='{made.pepper}'")
+            say(f"BARID_SEALING_KEYS='{made.sealing_keys}'")
             return
         from barid.show import settings_table
 

@@ -28,6 +28,7 @@ def environment(settings: StackSettings, keys: Keys, admin_url: str | None, plac
         "BARID_TOKEN_SIGNING_KEY": keys.token_signing_key,
         "BARID_LINK_KEYS": keys.link_keys,
         "BARID_PEPPER": keys.pepper,
+        "BARID_SEALING_KEYS": keys.sealing_keys,
         "DELIVERY_TRACKER_HOST": "127.0.0.1",
         "DELIVERY_TRACKER_PORT": str(places.tracker_port),
     }

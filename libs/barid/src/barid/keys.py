@@ -20,6 +20,7 @@ class Keys:
     token_keys: str
     link_keys: str
     pepper: str
+    sealing_keys: str
 
 
 def load(area: Path) -> Keys:
@@ -30,10 +31,14 @@ def load(area: Path) -> Keys:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             _write(path, make())
-    try:
-        return Keys(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise Misconfigured(f"BARID_DATA_DIR: {path} is not a file of secrets; restore it from a backup") from error
+        try:
+            found = json.loads(path.read_text())
+            if "sealing_keys" not in found:  # made by a release that sealed nothing
+                found["sealing_keys"] = make().sealing_keys
+                _write(path, Keys(**found))
+            return Keys(**found)
+        except (ValueError, TypeError) as error:
+            raise Misconfigured(f"BARID_DATA_DIR: {path} is not a file of secrets; restore it from a backup") from error
 
 
 def make() -> Keys:
@@ -41,7 +46,7 @@ def make() -> Keys:
     from common.web.tokens import new_signing_key
 
     private, public = new_signing_key()
-    return Keys(secrets.token_urlsafe(32), private, public, f"k1:{_random()}", _random())
+    return Keys(secrets.token_urlsafe(32), private, public, f"k1:{_random()}", _random(), f"s1:{_random()}")
 
 
 def _random() -> str:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr
 
 from common.errors import Misconfigured
-from common.settings import SharedSettings, variable
+from common.settings import SharedSettings, key_ring, variable
 
 _WORDS = """
 admin administrator barid changeme default guest kafka letmein login pass passw0rd password postgres postgresql pw pwd
@@ -48,6 +48,9 @@ def no_default_secrets(settings: SharedSettings) -> None:
     if settings.link_keys.get_secret_value():
         for key in settings.link_key_ring().values():
             _random("BARID_LINK_KEYS", key)
+    sealing = getattr(settings, "sealing_keys", SecretStr("")).get_secret_value()
+    for key in key_ring("BARID_SEALING_KEYS", sealing).values():
+        _random("BARID_SEALING_KEYS", key)
     signing = getattr(settings, "token_signing_key", SecretStr("")).get_secret_value()
     for name, text in (("BARID_TOKEN_SIGNING_KEY", signing), ("BARID_TOKEN_KEYS", settings.token_keys)):
         if not _PUBLISHED.isdisjoint(_publics(text)):

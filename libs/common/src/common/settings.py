@@ -99,10 +99,7 @@ class SharedSettings(BaseSettings):
 
     def link_key_ring(self) -> dict[str, bytes]:
         """Key id → key, the signing key first. Raises Misconfigured."""
-        ring: dict[str, bytes] = {}
-        for pair in filter(None, self.link_keys.get_secret_value().split(",")):
-            name, _, value = pair.partition(":")
-            ring[name.strip()] = _secret("BARID_LINK_KEYS", value)
+        ring = key_ring("BARID_LINK_KEYS", self.link_keys.get_secret_value())
         if not 1 <= len(ring) <= 2:
             raise Misconfigured("BARID_LINK_KEYS must hold one or two keys, <key id>:<base64 of 32 bytes>")
         return ring
@@ -144,6 +141,18 @@ def given(name: str) -> str | None:
         return value
     file = SECRETS_DIR / name.lower() if SECRETS_DIR else None
     return file.read_text().strip() if file is not None and file.is_file() else None
+
+
+def key_ring(name: str, text: str) -> dict[str, bytes]:
+    """`<key id>:<base64 of 32 bytes>,…` of a setting as key id → key, in that order. Raises Misconfigured."""
+    ring: dict[str, bytes] = {}
+    for pair in filter(None, text.split(",")):
+        key_id, _, value = pair.partition(":")
+        key_id = key_id.strip()
+        if key_id in ring:
+            raise Misconfigured(f"{name} names two keys {key_id}: each needs an id of its own")
+        ring[key_id] = _secret(name, value)
+    return ring
 
 
 def load(settings: type[Any], **overrides: Any) -> Any:

@@ -20,6 +20,7 @@ from delivery.use_cases.signing import Signer
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Send until told to stop; then finish what is under way and record it."""
+    settings.sealing_key_ring()
     route = Route.parse(settings.smtp_url.get_secret_value())
     keys = TokenKeys(settings.link_key_ring())
     signer = Signer(load_keys(settings.dkim_keys))

@@ -11,7 +11,8 @@ from delivery.settings import Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application; its lifespan opens the database."""
+    """The application; its lifespan opens the database. Raises Misconfigured."""
+    settings.sealing_key_ring()
     return create_base_app(
         service="delivery", title="Barid delivery", settings=settings, routers=[messages.router, bounces.router]
     )

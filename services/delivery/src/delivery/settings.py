@@ -1,8 +1,13 @@
 """Delivery's settings."""
 
-from common.settings import ServiceSettings
+from common.errors import Misconfigured
+from common.settings import ServiceSettings, key_ring
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
+
+# Known to everybody: typed text, which production refuses.
+DEVELOPMENT_SEALING_KEYS = "development:c2VhbHMgbm90aGluZyBidXQgZGV2ZWxvcG1lbnQhISE="
+AES_256 = 32
 
 
 class Settings(ServiceSettings):
@@ -34,5 +39,23 @@ class Settings(ServiceSettings):
         validation_alias="BARID_DKIM_KEYS",
         description="folder of private keys (RSA, and Ed25519 beside it), <selector>._domainkey.<domain>.pem each",
     )
+    sealing_keys: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="BARID_SEALING_KEYS",
+        description="<key id>:<base64 of 32 bytes>, the newest first; seals secrets at rest; needed in production",
+    )
     tracker_host: str = "127.0.0.1"
     tracker_port: int = 8090
+
+    def sealing_key_ring(self) -> dict[str, bytes]:
+        """Key id → key, the one that seals first; without one, the development's. Raises Misconfigured."""
+        text = self.sealing_keys.get_secret_value()
+        if not text and self.environment == "production":
+            raise Misconfigured("BARID_SEALING_KEYS is not set (`barid settings --secrets` makes one)")
+        ring = key_ring("BARID_SEALING_KEYS", text or DEVELOPMENT_SEALING_KEYS)
+        for key_id, key in ring.items():
+            if len(key) != AES_256 or not 0 < len(key_id.encode()) < 256:
+                raise Misconfigured(
+                    f"BARID_SEALING_KEYS must hold <key id>:<base64 of {AES_256} bytes>, the newest first"
+                )
+        return ring
