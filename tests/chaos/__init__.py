@@ -1,0 +1,1 @@
+"""Faults against real processes, and a checker that shares no code with what it checks."""
