@@ -11,7 +11,7 @@ from analytics.main import create_app
 from analytics.settings import Settings
 from common.contracts import audiences, campaigns, email, leads
 from common.outbox.writer import Outgoing
-from common.testing import deliver, outbox_events
+from common.testing import deliver, deliver_shuffled, outbox_events
 
 NOW = datetime.now(UTC)
 
@@ -125,6 +125,30 @@ async def test_doubled_and_permuted_events_give_the_same_report(
     assert (found["sent"], found["uncertain"], found["failed"]) == (2, 0, {"bad_mailbox": 1})
     assert (found["opens"]["total"], found["opens"]["unique"], found["clicks"]["total"]) == (2, 2, 1)
     assert found["unsubscribed"] == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_comes_back_is_in_the_report_once_whatever_the_order(
+    seed: int, analytics_db: Any, api: Any, campaign: Campaign
+) -> None:
+    def back(contract: Any, n: int, minutes: int = 0, **more: Any) -> Outgoing:
+        data = contract(**campaign.about(n), provider="other", **more)
+        return Outgoing(campaign.workspace_id, data, time=NOW + timedelta(minutes=minutes))
+
+    full = {"bounce": "soft", "reason": "mailbox_full"}
+    events = [
+        campaign.started(), campaign.closed(), campaign.sent(0), campaign.sent(1), campaign.failed(2),
+        back(email.EmailBouncedV1, 0, **full), back(email.EmailBouncedV1, 0, 5, bounce="soft", reason="other"),
+        back(email.EmailBouncedV1, 1, **full), back(email.EmailBouncedV1, 1, 9, bounce="hard", reason="bad_mailbox"),
+        back(email.EmailComplainedV1, 0, reason="abuse"), back(email.EmailComplainedV1, 0, 1, reason="abuse"),
+        back(email.EmailRepliedV1, 0), back(email.EmailRepliedV1, 0, 2), back(email.EmailRepliedV1, 1),
+        back(email.EmailDeliveredV1, 0),
+    ]  # fmt: skip
+    await deliver_shuffled(analytics_db.worker, ingest(), events, seed)
+    report = (await api.get(f"/v1/reports/campaigns/{campaign.id}")).json()
+    assert report["bounced"] == {"bad_mailbox": 2, "mailbox_full": 1}, "one refused at once, one told of later"
+    assert (report["sent"], report["delivered"], report["confirmed"]) == (2, 0, 1)
+    assert (report["complained"], report["replied"], report["failed"]) == (1, 2, {"bad_mailbox": 1})
 
 
 async def test_test_mail_is_not_in_the_report(analytics_db: Any, api: Any, campaign: Campaign) -> None:

@@ -3,11 +3,17 @@ from uuid import UUID, uuid4
 
 import pytest
 from common.contracts.campaigns import Purpose, WorkspaceChangedV1
-from common.contracts.email import EmailFailedV1, EmailUnsubscribedV1
+from common.contracts.email import (
+    EmailBouncedV1,
+    EmailComplainedV1,
+    EmailFailedV1,
+    EmailRepliedV1,
+    EmailUnsubscribedV1,
+)
 from common.contracts.leads import ErasureDoneV1, LeadErasedV1, LeadScoredV1
 from common.ids import new_id, purpose_id
 from common.outbox.writer import Outgoing
-from common.testing.deliver import deliver, outbox_events
+from common.testing import deliver, deliver_shuffled, outbox_events
 from contacts.consumers.subscriptions import consumers
 from contacts.use_cases.suppressions import lift_expired
 
@@ -140,6 +146,25 @@ async def test_only_a_blocked_bad_mailbox_suppresses(client, contacts_db, worksp
     assert [(await _see(client, one))["suppressed"] for one in (good, bad)] == [False, True]
     (told,) = await _told(contacts_db, "suppression.changed")
     assert (told.reason, told.caused_by) == ("bad_mailbox", events[2].data.block_id)
+
+
+async def test_what_came_back_shows_in_the_activity_and_suppresses_who_is_blocked(client, contacts_db, workspace_id):
+    people = [await _person(client, f"{name}@x.example") for name in ("dead", "full", "away", "angry", "kind")]
+    dead, full, away, angry, kind = (_mail(one, workspace_id) | {"provider": "x"} for one in people)
+    blocks = [new_id() for _ in range(3)]
+    events = [
+        EmailBouncedV1(**dead, bounce="hard", reason="moved", block_id=blocks[0]),
+        EmailBouncedV1(**full, bounce="soft", reason="inactive", block_id=blocks[1]),
+        EmailBouncedV1(**away, bounce="soft", reason="policy"),
+        EmailComplainedV1(**angry, reason="abuse", block_id=blocks[2]),
+        EmailRepliedV1(**kind),
+    ]
+    await deliver_shuffled(contacts_db.worker, main(), [Outgoing(workspace_id, one) for one in events], seed=1)
+    assert [(await _see(client, one))["suppressed"] for one in people] == [True, True, False, True, False]
+    told = {(one.caused_by, one.reason) for one in await _told(contacts_db, "suppression.changed")}
+    assert told == {(blocks[0], "bad_mailbox"), (blocks[1], "mailbox_full"), (blocks[2], "complaint")}
+    rule = {"event": "email.bounced", "op": "at_least", "value": 1}
+    assert (await client.post("/v1/segments/preview", json={"rule": rule})).json()["count"] == 3
 
 
 async def test_the_highest_revision_of_a_score_stands_in_any_order(client, contacts_db, workspace_id):

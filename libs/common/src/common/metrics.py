@@ -90,6 +90,14 @@ LEDGER_MENDED = Counter(
     "barid_ledger_mends_total", "Campaigns whose counters differed from their ledger rows", ["service"]
 )
 
+# What comes back
+RETURNS = Counter(
+    "barid_returns_total",
+    "What came back, by the way it came, what it means, and what it did: counted; nothing, as unproven, unknown (no"
+    " message of ours) or repeated",
+    ["type", "kind", "outcome"],
+)
+
 # Tracker
 TRACKER_SECONDS = Histogram(
     "barid_tracker_request_seconds", "Time from a mail's link to its answer", ["kind", "status"], buckets=_FAST

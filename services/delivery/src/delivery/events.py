@@ -1,15 +1,21 @@
 """Ledger rows → events."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 from common.contracts.delivery import DeliveryHeldV1
 from common.contracts.email import (
+    EmailBouncedV1,
+    EmailComplainedV1,
+    EmailData,
     EmailDeferredV1,
+    EmailDeliveredV1,
     EmailExpiredV1,
     EmailFailedV1,
+    EmailRepliedV1,
     EmailSentV1,
     EmailSuppressedV1,
     EmailUncertainV1,
@@ -21,8 +27,18 @@ from common.db.pool import Connection
 from common.outbox.writer import Outgoing, record
 
 from delivery.db import mailings
+from delivery.domain.returns import Decision
 
 NO_BLOCKS: Mapping[UUID, UUID] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """A return that changes something: its message with what events say of it, its id, and what was decided."""
+
+    row: asyncpg.Record
+    id: UUID
+    decision: Decision
 
 
 async def statuses(tx: Connection, rows: Sequence[asyncpg.Record], block_ids: Mapping[UUID, UUID] = NO_BLOCKS) -> None:
@@ -48,6 +64,12 @@ async def statuses(tx: Connection, rows: Sequence[asyncpg.Record], block_ids: Ma
         }
         outgoing.append(Outgoing(row["workspace_id"], _BUILDERS[row["status"]](common, row, block_ids)))
     await record(tx, outgoing)
+
+
+async def came_back(tx: Connection, counting: Iterable[Counting], block_ids: Mapping[UUID, UUID]) -> None:
+    """Tell of what came back; an automatic answer is nobody's business."""
+    told = [(one, _returned(one, block_ids.get(one.row["id"]))) for one in counting]
+    await record(tx, [Outgoing(one.row["workspace_id"], event) for one, event in told if event is not None])
 
 
 async def held(tx: Connection, rows: Iterable[asyncpg.Record]) -> None:
@@ -76,6 +98,33 @@ async def erasure_done(tx: Connection, erased: Iterable[Received[LeadErasedV1]])
             for event in erased
         ],
     )
+
+
+def _returned(one: Counting, block_id: UUID | None) -> EmailData | None:
+    row, decision = one.row, one.decision
+    common = {
+        "message_id": row["id"],
+        "kind": row["kind"],
+        "contact_id": row["contact_id"],
+        "campaign_id": row["campaign_id"],
+        "purpose_id": row["purpose_id"],
+        "program_id": row["program_id"],
+        "variant_id": row["variant_id"],
+        "provider": row["provider"],
+    }
+    match decision.kind:
+        case "hard" | "soft":
+            code = int(decision.reply) if decision.reply else None
+            smtp = SmtpReply(code=code, enhanced=decision.status or None)
+            return EmailBouncedV1(**common, bounce=decision.kind, reason=decision.reason, smtp=smtp, block_id=block_id)
+        case "complaint":
+            return EmailComplainedV1(**common, reason=decision.reason, block_id=block_id)
+        case "delivered":
+            return EmailDeliveredV1(**common)
+        case "reply":
+            return EmailRepliedV1(**common)
+        case _:
+            return None
 
 
 def _reply(row: asyncpg.Record) -> SmtpReply:

@@ -9,6 +9,7 @@ from random import Random
 from common.clock import SYSTEM_CLOCK
 from common.db.pool import Database
 
+from delivery.domain.return_path import ReturnPaths
 from delivery.domain.tokens import TokenKeys
 from delivery.settings import Settings
 from delivery.smtp.dkim_keys import load_keys
@@ -23,10 +24,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     settings.sealing_key_ring()
     route = Route.parse(settings.smtp_url.get_secret_value())
     keys = TokenKeys(settings.link_key_ring())
+    return_paths = ReturnPaths(settings.link_key_ring(), settings.bounce_address)
     signer = Signer(load_keys(settings.dkim_keys))
     database = await Database.open(settings.require_url("worker"), name="delivery-mailer", max_size=5)
     try:
-        composer = Composer(database, keys, settings.public_url, SYSTEM_CLOCK, settings.bounce_address, signer)
+        composer = Composer(database, keys, settings.public_url, SYSTEM_CLOCK, return_paths, signer)
         options = SendingOptions(
             name=settings.instance or f"{socket.gethostname()}:{os.getpid()}",
             window=settings.send_window,
@@ -34,7 +36,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             messages_per_connection=settings.smtp_messages_per_connection,
             dot_timeout_s=settings.smtp_dot_timeout_s,
             retry_first=timedelta(seconds=settings.retry_first_s),
-            bounce_address=settings.bounce_address,
         )
         await Mailer(database, route, composer, options, SYSTEM_CLOCK, Random()).run(stop)  # noqa: S311 - jitter
     finally:

@@ -32,7 +32,10 @@ class Settings(ServiceSettings):
         60.0, gt=0, validation_alias="BARID_RETRY_FIRST_S", description="wait after the first temporary refusal"
     )
     bounce_address: str | None = Field(
-        None, validation_alias="BARID_BOUNCE_ADDRESS", description="envelope sender; without it, the sender's address"
+        None,
+        validation_alias="BARID_BOUNCE_ADDRESS",
+        description="where bounces go, such as b@mail.example.com: each message gets an envelope sender of its own,"
+        " b+<token>@mail.example.com; without it, the sender's address",
     )
     dkim_keys: str | None = Field(
         None,

@@ -63,7 +63,7 @@ def test_a_report_on_four_recipients():
     assert classify_mail(mail(DSN)) == [
         Judgement("sara@example.com", "hard", "5.1.1", "550", "bad_mailbox"),
         Judgement("full@example.com", "soft", "5.2.2", "", "mailbox_full"),
-        Judgement("slow@example.com", "soft", "4.1.1", "450", "network"),
+        Judgement("slow@example.com", "soft", "4.1.1", "450", "network", delayed=True),
         Judgement("fine@example.com", "delivered", "2.0.0", "", "delivered"),
     ]
 

@@ -103,3 +103,40 @@ class EmailUnsubscribedV1(EmailData):
     method: Literal["one_click", "page"]
     scope: Literal["purpose", "all"]
     block_id: UUID
+
+
+class ReturnedData(EmailData):
+    """What came back of a message, by mail or by its provider's word. `provider`: who keeps the recipient's mailbox.
+
+    The ledger stays as it is: the message was sent.
+    """
+
+    provider: str
+
+
+class EmailBouncedV1(ReturnedData):
+    """The message was refused after it had been taken.
+
+    `hard`: there is no such mailbox or domain; anything else is `soft`. With `block_id` delivery has blocked the
+    address already.
+    """
+
+    bounce: Literal["hard", "soft"]
+    reason: str
+    smtp: SmtpReply = SmtpReply()
+    block_id: UUID | None = None
+
+
+class EmailComplainedV1(ReturnedData):
+    """A person called the message unwanted (RFC 5965). With `block_id` delivery has blocked the address already."""
+
+    reason: str
+    block_id: UUID | None = None
+
+
+class EmailDeliveredV1(ReturnedData):
+    """The recipient's server, or the provider that sent it, says that it is in the mailbox."""
+
+
+class EmailRepliedV1(ReturnedData):
+    """A person answered; no automatic answer is told of."""

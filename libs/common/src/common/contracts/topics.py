@@ -156,6 +156,10 @@ TOPICS: tuple[Topic, ...] = (
     Topic("email.expired", email.EmailExpiredV1, "message_id", ("delivery",), ("analytics.ingest",)),
     Topic("email.opened", email.EmailOpenedV1, "message_id", ("delivery",), _SCORED),
     Topic("email.clicked", email.EmailClickedV1, "message_id", ("delivery",), _SCORED),
+    Topic("email.bounced", email.EmailBouncedV1, "message_id", ("delivery",), _FACTS),
+    Topic("email.complained", email.EmailComplainedV1, "message_id", ("delivery",), _FACTS),
+    Topic("email.delivered", email.EmailDeliveredV1, "message_id", ("delivery",), ("analytics.ingest",)),
+    Topic("email.replied", email.EmailRepliedV1, "message_id", ("delivery",), _FACTS),
     Topic("email.unsubscribed", email.EmailUnsubscribedV1, "message_id", ("delivery",), _SCORED),
     Topic(
         "delivery.progressed",

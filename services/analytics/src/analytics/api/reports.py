@@ -1,5 +1,6 @@
 """/v1/reports: what a campaign did."""
 
+from collections import Counter
 from datetime import datetime
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
 from pydantic import BaseModel
 
-from analytics.db import projections, statuses, touches
+from analytics.db import bounces, projections, statuses, touches
 from analytics.errors import CampaignUnknown
 
 router = service_router("/reports", "reports")
@@ -42,6 +43,7 @@ class CampaignReport(BaseModel):
     excluded: dict[str, int]
     sent: int
     delivered: int
+    confirmed: int
     deferred: int
     failed: dict[str, int]
     suppressed: int
@@ -51,6 +53,7 @@ class CampaignReport(BaseModel):
     clicks: Touches
     unsubscribed: int
     complained: int
+    replied: int
     bounced: dict[str, int]
     revenue: float | None
     links: list[LinkClicks]
@@ -62,12 +65,16 @@ class CampaignReport(BaseModel):
     responses=problems(CampaignUnknown),
 )
 async def get_campaign_report(campaign_id: UUID, tx: Tx, caller: Caller) -> CampaignReport:
-    """Opens and clicks are counted by message; machines apart. `bounced` are the refusals in the SMTP dialogue."""
+    """Opens and clicks are counted by message; machines apart.
+
+    `bounced` by reason: refused in the SMTP dialogue (`failed` too), or come back later. `delivered` is what was sent
+    and did not come back; `confirmed`, what servers or providers say is in the mailbox.
+    """
     campaign = await projections.campaign(tx, caller.workspace_id, campaign_id)
     if campaign is None:
         raise CampaignUnknown(campaign_id=str(campaign_id))
     stands = await statuses.of_campaign(tx, caller.workspace_id, campaign_id)
-    touched: dict[str, Touches] = {"opened": Touches(), "clicked": Touches(), "unsubscribed": Touches()}
+    touched = {kind: Touches() for kind in ("opened", "clicked", "unsubscribed", "complained", "replied", "delivered")}
     for row in await touches.of_campaign(tx, caller.workspace_id, campaign_id):
         counted = touched.setdefault(row["kind"], Touches())
         if row["machine"]:
@@ -77,6 +84,9 @@ async def get_campaign_report(campaign_id: UUID, tx: Tx, caller: Caller) -> Camp
             counted.unique += row["uniques"]
     failed = {failure: n for (status, failure), n in stands.items() if status == "failed"}
     sent = stands.get(("sent", ""), 0)
+    returned: Counter[str] = Counter()
+    for (_, reason), n in (await bounces.of_campaign(tx, caller.workspace_id, campaign_id)).items():
+        returned[reason] += n
     return CampaignReport(
         campaign_id=campaign_id,
         name=campaign["name"],
@@ -86,7 +96,8 @@ async def get_campaign_report(campaign_id: UUID, tx: Tx, caller: Caller) -> Camp
         eligible=campaign["eligible"],
         excluded=campaign["excluded"] or {},
         sent=sent,
-        delivered=sent,
+        delivered=max(0, sent - returned.total()),
+        confirmed=touched["delivered"].unique,
         deferred=stands.get(("deferred", ""), 0),
         failed=failed,
         suppressed=stands.get(("suppressed", ""), 0),
@@ -95,8 +106,9 @@ async def get_campaign_report(campaign_id: UUID, tx: Tx, caller: Caller) -> Camp
         opens=touched["opened"],
         clicks=touched["clicked"],
         unsubscribed=touched["unsubscribed"].unique,
-        complained=0,
-        bounced=failed,
+        complained=touched["complained"].unique,
+        replied=touched["replied"].unique,
+        bounced=dict(Counter(failed) + returned),
         revenue=None,
         links=[
             LinkClicks(link=row["link"], url=row["url"], total=row["total"], unique=row["uniques"])

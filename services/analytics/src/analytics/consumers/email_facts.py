@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from common.contracts.email import EmailClickedV1, EmailFailedV1, EmailStatusData, TrackedData
+from common.contracts.email import EmailBouncedV1, EmailClickedV1, EmailFailedV1, EmailStatusData, TrackedData
 from common.contracts.envelope import Received
 from common.db.pool import Connection
 
-from analytics.db import facts, statuses, touches
+from analytics.db import bounces, facts, statuses, touches
 
 NO_VARIANT = ""
 
@@ -39,7 +39,7 @@ def store_status(status: str) -> Callable[[Connection, Sequence[Received[Any]]],
 
 
 def count_touch(kind: str) -> Callable[[Connection, Sequence[Received[Any]]], Awaitable[None]]:
-    """A handler that stores an open, click or unsubscribe and counts it once. Test and single mail is not counted."""
+    """A handler that stores an open, complaint or the like and counts it once. Test and single mail is not counted."""
 
     async def count(tx: Connection, events: Sequence[Received[Any]]) -> None:
         new = await facts.insert_new(tx, f"email.{kind}", events)
@@ -65,3 +65,24 @@ def count_touch(kind: str) -> Callable[[Connection, Sequence[Received[Any]]], Aw
         await touches.add(tx, counted)
 
     return count
+
+
+async def store_bounces(tx: Connection, events: Sequence[Received[EmailBouncedV1]]) -> None:
+    """Store bounces, and let one verdict of each campaign message stand."""
+    await facts.insert_new(tx, "email.bounced", events)
+    await bounces.put(
+        tx,
+        [
+            bounces.Bounce(
+                event.workspace_id,
+                event.data.message_id,
+                event.data.campaign_id,
+                event.data.bounce,
+                event.data.reason,
+                event.time,
+                event.id,
+            )
+            for event in events
+            if event.data.kind == "campaign" and event.data.campaign_id is not None
+        ],
+    )

@@ -4,7 +4,7 @@ from common.consumer.subscription import Consumer, Subscription
 from common.contracts import audiences, campaigns, email, leads
 from common.web.access import access_consumer
 
-from analytics.consumers.email_facts import count_touch, store_status
+from analytics.consumers.email_facts import count_touch, store_bounces, store_status
 from analytics.consumers.lead_erased import forget_facts, forget_scores
 from analytics.consumers.scored_facts import note_for_scoring
 from analytics.db import projections
@@ -32,6 +32,10 @@ def ingest() -> Consumer:
             Subscription(email.EmailSuppressedV1, store_status("suppressed"), keyed_by_event=True),
             Subscription(email.EmailUncertainV1, store_status("uncertain"), keyed_by_event=True),
             Subscription(email.EmailExpiredV1, store_status("expired"), keyed_by_event=True),
+            Subscription(email.EmailBouncedV1, store_bounces, keyed_by_event=True),
+            Subscription(email.EmailComplainedV1, count_touch("complained"), keyed_by_event=True),
+            Subscription(email.EmailDeliveredV1, count_touch("delivered"), keyed_by_event=True),
+            Subscription(email.EmailRepliedV1, count_touch("replied"), keyed_by_event=True),
             Subscription(email.EmailOpenedV1, count_touch("opened"), keyed_by_event=True),
             Subscription(email.EmailClickedV1, count_touch("clicked"), keyed_by_event=True),
             Subscription(email.EmailUnsubscribedV1, count_touch("unsubscribed"), keyed_by_event=True),

@@ -1,15 +1,22 @@
-"""What delivery tells about mails of contacts: sent, opened, clicked. Segment rules count them."""
+"""What delivery tells about mails of contacts: sent, opened, clicked, come back. Segment rules count them."""
 
 from collections.abc import Sequence
 
-from common.contracts.email import EmailClickedV1, EmailOpenedV1, EmailSentV1
+from common.contracts.email import (
+    EmailBouncedV1,
+    EmailClickedV1,
+    EmailComplainedV1,
+    EmailOpenedV1,
+    EmailRepliedV1,
+    EmailSentV1,
+)
 from common.contracts.envelope import Received
 from common.contracts.topics import BY_CONTRACT
 from common.db.pool import Connection
 
 from contacts.db import activity
 
-Mailed = EmailSentV1 | EmailOpenedV1 | EmailClickedV1
+Mailed = EmailSentV1 | EmailOpenedV1 | EmailClickedV1 | EmailBouncedV1 | EmailComplainedV1 | EmailRepliedV1
 
 
 async def record_activity(tx: Connection, events: Sequence[Received[Mailed]]) -> None:

@@ -8,10 +8,10 @@ from common.web.access import access_consumer
 from contacts.consumers import (
     activity,
     campaigns,
-    email_failed,
     email_unsubscribed,
     erasure_done,
     lead_scored,
+    mail_blocks,
     workspace_changed,
 )
 
@@ -28,7 +28,10 @@ def consumers() -> tuple[Consumer, ...]:
             Subscription(email.EmailSentV1, activity.record_activity, keyed_by_event=True),
             Subscription(email.EmailOpenedV1, activity.record_activity, keyed_by_event=True),
             Subscription(email.EmailClickedV1, activity.record_activity, keyed_by_event=True),
-            Subscription(email.EmailFailedV1, email_failed.suppress_bad_mailboxes),
+            Subscription(email.EmailRepliedV1, activity.record_activity, keyed_by_event=True),
+            Subscription(email.EmailFailedV1, mail_blocks.suppress_blocked),
+            Subscription(email.EmailBouncedV1, mail_blocks.record_and_suppress),
+            Subscription(email.EmailComplainedV1, mail_blocks.record_and_suppress),
             Subscription(email.EmailUnsubscribedV1, email_unsubscribed.record_unsubscribes),
             Subscription(leads.LeadScoredV1, lead_scored.show_scores),
             Subscription(leads.ErasureDoneV1, erasure_done.tick_off),

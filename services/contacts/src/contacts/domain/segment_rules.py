@@ -31,7 +31,7 @@ MAX_VALUES = 1000
 MAX_TEXT = 400  # less than the side table of indexed values keeps of a value
 
 SHAPES = ("all", "any", "not", "field", "list", "event")
-EVENTS = ("email.sent", "email.opened", "email.clicked")
+EVENTS = ("email.sent", "email.opened", "email.clicked", "email.bounced", "email.complained", "email.replied")
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 _WITHIN = re.compile(r"^([1-9][0-9]{0,3})(h|d)$")
@@ -78,7 +78,7 @@ class ListCondition(_Node):
 class EventCondition(_Node):
     """How often something happened to the contact. Opens and clicks by machines count only if asked for."""
 
-    event: Literal["email.sent", "email.opened", "email.clicked"]
+    event: Literal["email.sent", "email.opened", "email.clicked", "email.bounced", "email.complained", "email.replied"]
     op: Literal["at_least", "at_most", "exactly", "never"]
     value: Annotated[StrictInt, Field(ge=0, le=10_000)] | None = None
     within: Annotated[StrictStr, Field(pattern=_WITHIN.pattern)] | None = None

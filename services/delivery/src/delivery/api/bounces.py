@@ -2,14 +2,19 @@
 
 import asyncio
 from typing import Literal
+from uuid import UUID
 
 from common.web.problems import problems
-from common.web.route import allow, own_transaction, service_router
+from common.web.route import Caller, Db, allow, own_transaction, service_router
 from fastapi import HTTPException, Request
 from pydantic import BaseModel, Field
 
 from delivery.domain.bounces import MAX_BYTES, classify_mail
+from delivery.domain.return_path import ReturnPaths
+from delivery.domain.returns import read_returns
+from delivery.domain.tokens import TokenKeys
 from delivery.errors import BounceTooLarge, BounceTooManyParts
+from delivery.use_cases.returns import take_returns
 
 router = service_router("/bounces", "bounces")
 _MAIL = "message/rfc822"
@@ -26,6 +31,61 @@ class BouncedRecipient(BaseModel):
     reason: str = Field(description="why, such as bad_mailbox, mailbox_full, policy or rate")
 
 
+class Return(BaseModel):
+    """What one mail came to. `counted`: it changed something, now or when it came first."""
+
+    id: UUID
+    message_id: UUID | None = Field(description="the message it is about, if it is about one of this workspace")
+    kind: Literal["hard", "soft", "complaint", "auto-reply", "delivered", "reply"]
+    status: str
+    reply: str
+    reason: str
+    counted: bool
+    repeated: bool = Field(description="the same came before, so nothing changed now")
+
+
+class Accepted(BaseModel):
+    """One for each mail of the body."""
+
+    returns: list[Return]
+
+
+@router.post(
+    "",
+    status_code=202,
+    max_body_size=MAX_BYTES,
+    dependencies=[allow("bounces:write")],
+    responses=problems(BounceTooLarge, BounceTooManyParts),
+    openapi_extra={"requestBody": _BODY},
+)
+@own_transaction
+async def accept_bounce(request: Request, db: Db, caller: Caller) -> Accepted:
+    """Take in a mail that came back to this workspace: a bounce, a complaint, an answer, or an mbox of them.
+
+    It counts if it shows a signed address or link of its message, or the Message-ID and the recipient of one sent
+    lately. Anything else is kept as a note and changes nothing; the same mail again changes nothing either.
+    """
+    ring = request.app.state.settings.link_key_ring()
+    raw = await _mail(request)
+    found = await asyncio.to_thread(read_returns, raw, (), ReturnPaths(ring), TokenKeys(ring), "api")
+    taken = await take_returns(db, found, caller.workspace_id)
+    return Accepted(
+        returns=[
+            Return(
+                id=one.returned.id,
+                message_id=one.message_id,
+                kind=one.decision.kind,
+                status=one.decision.status,
+                reply=one.decision.reply,
+                reason=one.decision.reason,
+                counted=one.decision.counts,
+                repeated=not one.new,
+            )
+            for one in taken
+        ]
+    )
+
+
 @router.post(
     "/classify",
     max_body_size=MAX_BYTES,
@@ -36,11 +96,15 @@ class BouncedRecipient(BaseModel):
 @own_transaction
 async def classify_bounce(request: Request) -> list[BouncedRecipient]:
     """Say what a mail that came back means for each recipient. Nothing changes; empty for a mail by a person."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _MAIL:
-        raise HTTPException(415, f"The body is {kind or 'of no type'}, not a mail ({_MAIL})")
-    judged = await asyncio.to_thread(classify_mail, await request.body())
+    judged = await asyncio.to_thread(classify_mail, await _mail(request))
     return [
         BouncedRecipient(recipient=one.recipient, kind=one.kind, status=one.status, reply=one.reply, reason=one.reason)
         for one in judged
     ]
+
+
+async def _mail(request: Request) -> bytes:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _MAIL:
+        raise HTTPException(415, f"The body is {kind or 'of no type'}, not a mail ({_MAIL})")
+    return await request.body()

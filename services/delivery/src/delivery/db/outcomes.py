@@ -36,20 +36,40 @@ returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.status, m.
           w.campaign_id, w.purpose_id, w.program_id
 """
 
-# A campaign is held when policy refusals since the last hold are many, and a good part of what was tried.
+# A campaign is held by what came since it was last held: policy refusals that are many and a good part of what was
+# tried; or, of 200 and more, 5 % that nobody reads, refused at once or bounced later, or 0.3 % who complain.
+# What comes back late, of mail sent before that, was known to whoever let it go on.
 _HOLD = """
 with tally as (
   select workspace_id, mailing_id, coalesce(sum(n) filter (where status = 'failed' and class = 'policy'), 0) as policy,
+         coalesce(sum(n) filter (where status = 'failed' and class in ('bad_mailbox', 'bad_domain')), 0) as refused,
          coalesce(sum(n) filter (where status in ('sent', 'failed')), 0) as tried
     from message_counts where (workspace_id, mailing_id) in (select * from unnest($1::uuid[], $2::uuid[])) group by 1, 2
+), since as (
+  select t.*, t.policy - w.held_after_policy as new_policy, t.tried - w.held_after_tried as new_tried,
+         t.refused - w.held_after_refused + b.hard as new_hard, b.complaints
+    from tally t join mailings w on w.workspace_id = t.workspace_id and w.id = t.mailing_id
+   cross join lateral (
+     select count(distinct r.message_id) filter (where r.kind = 'hard') as hard,
+            count(distinct r.message_id) filter (where r.kind = 'complaint') as complaints
+       from returns r
+      where r.workspace_id = w.workspace_id and r.mailing_id = w.id and r.counts and r.kind in ('hard', 'complaint')
+        and r.sent_at > coalesce(w.held_at, '-infinity')) b
+   where w.held_reason is null and w.state = 'running'
+), judged as (
+  select s.*, case
+           when (s.new_policy >= 5 and s.new_policy * 2 >= s.new_tried)
+             or (s.new_policy >= 20 and s.new_policy * 10 >= s.new_tried) then 'policy'
+           when s.new_tried >= 200 and s.new_hard * 20 >= s.new_tried then 'hard_bounces'
+           when s.new_tried >= 200 and s.complaints * 1000 >= s.new_tried * 3 then 'complaints'
+         end as reason
+    from since s
 )
-update mailings w set held_reason = 'policy', held_after_policy = t.policy, held_after_tried = t.tried
-  from tally t
- where w.workspace_id = t.workspace_id and w.id = t.mailing_id and w.held_reason is null and w.state = 'running'
-   and ((t.policy - w.held_after_policy >= 5
-         and (t.policy - w.held_after_policy) * 2 >= t.tried - w.held_after_tried)
-     or (t.policy - w.held_after_policy >= 20
-         and (t.policy - w.held_after_policy) * 10 >= t.tried - w.held_after_tried))
+update mailings w set held_reason = j.reason, held_at = now(), held_after_policy = j.policy,
+       held_after_refused = j.refused, held_after_tried = j.tried
+  from judged j
+ where w.workspace_id = j.workspace_id and w.id = j.mailing_id and w.held_reason is null and w.state = 'running'
+   and (j.reason = 'policy' or (j.reason is not null and w.active))
 returning w.workspace_id, w.id, w.held_reason, w.state_revision
 """
 

@@ -20,6 +20,7 @@ from content.model import CompiledMail
 from content.render import RenderContext, render, render_encoded
 
 from delivery.db import mailings, messages
+from delivery.domain.return_path import ReturnPaths
 from delivery.domain.tokens import LinkToken, TokenKeys, TokenPurpose
 from delivery.use_cases.signing import Signer
 
@@ -77,14 +78,14 @@ class Composer:
         keys: TokenKeys,
         public_url: str,
         clock: Clock,
-        bounce_address: str | None = None,
+        return_paths: ReturnPaths | None = None,
         signer: Signer | None = None,
     ) -> None:
         self._db = db
         self._keys = keys
         self._public_url = public_url
         self._clock = clock
-        self._bounce_address = bounce_address
+        self._return_paths = return_paths
         self._signer = signer
         self._kept: OrderedDict[tuple[UUID, UUID], _Mailing] = OrderedDict()
         self._loading = asyncio.Lock()
@@ -139,7 +140,7 @@ class Composer:
             raise Uncomposable("content", str(error)) from error
         if self._signer is not None:
             body = await self._signer.sign(mailing.domain, body, now)
-        return Mail(self._bounce_address or mailing.envelope_sender, recipient, body, variant_id)
+        return Mail(self._return_path(row) or mailing.envelope_sender, recipient, body, variant_id)
 
     async def view(self, workspace_id: UUID, message_id: UUID) -> str:
         """The mail as a page, with nothing tracked. Raises Uncomposable once the person is erased."""
@@ -165,6 +166,9 @@ class Composer:
         except ContentError as error:
             raise Uncomposable("content", str(error)) from error
         return rendered.html or f"<!doctype html><meta charset=utf-8><pre>{escape(rendered.text)}</pre>"
+
+    def _return_path(self, row: asyncpg.Record) -> str | None:
+        return self._return_paths.address(row["workspace_id"], row["id"]) if self._return_paths else None
 
     def _token(self, mailing: _Mailing, row: asyncpg.Record) -> LinkToken:
         facts = mailing.row

@@ -8,11 +8,14 @@ from uuid import UUID
 import asyncpg
 from common import metrics
 from common.db.pool import TRANSIENT, Database
-from common.ids import new_id
 
 from delivery import events
-from delivery.db import blocks, marks, outcomes
+from delivery.db import marks, outcomes
 from delivery.db.outcomes import Outcome
+from delivery.use_cases.blocking import Failure, block_failed
+
+# Failures by which a campaign may be held.
+HOLDING = frozenset({"policy", "bad_mailbox", "bad_domain"})
 
 log = logging.getLogger(__name__)
 
@@ -21,20 +24,12 @@ async def record_outcomes(db: Database, mailer_id: UUID, epoch: int, batch: Sequ
     """Write a batch. Raises what the database raises when it is away: nothing is written then."""
     async with db.transaction() as tx:
         rows = await outcomes.settle(tx, batch)
-        gone = [row for row in rows if row["status"] == "failed" and row["class"] == "bad_mailbox"]
-        block_ids = {}
-        if gone:
-            block_ids = await blocks.block_addresses(
-                tx,
-                [row["workspace_id"] for row in gone],
-                [row["id"] for row in gone],
-                [new_id() for _ in gone],
-                "bad_mailbox",
-            )
+        failed = [row for row in rows if row["status"] == "failed"]
+        block_ids = await block_failed(tx, [Failure(row["class"], row["workspace_id"], row["id"]) for row in failed])
         await events.statuses(tx, rows, block_ids)
         await marks.unmark(tx, mailer_id, epoch, [o.workspace_id for o in batch], [o.id for o in batch])
     count(rows)
-    refused = {(row["workspace_id"], row["mailing_id"]) for row in rows if row["class"] == "policy"}
+    refused = {(row["workspace_id"], row["mailing_id"]) for row in failed if row["class"] in HOLDING}
     if refused:
         await hold_refused(db, refused)
 
@@ -68,13 +63,13 @@ async def record_one_by_one(db: Database, mailer_id: UUID, epoch: int, batch: Se
             await record_outcomes(db, mailer_id, epoch, [bare])
 
 
-async def hold_refused(db: Database, keys: set[tuple[UUID, UUID]]) -> None:
-    """Hold campaigns that meet policy refusals beyond measure.
+async def hold_refused(db: Database, keys: set[tuple[UUID, UUID]], workspace_id: UUID | None = None) -> None:
+    """Hold campaigns that meet policy refusals, hard bounces or complaints beyond measure.
 
     A transaction of its own: mailings are locked before messages, and here the messages came first. The same is
     asked periodically, so a crash in between loses nothing.
     """
-    async with db.transaction() as tx:
+    async with db.transaction(workspace_id) as tx:
         ordered = sorted(keys)
         held = await outcomes.hold_refused(tx, [key[0] for key in ordered], [key[1] for key in ordered])
         await events.held(tx, held)

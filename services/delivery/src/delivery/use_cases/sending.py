@@ -46,7 +46,6 @@ class SendingOptions:
     messages_per_connection: int = 200
     dot_timeout_s: float = 600.0
     retry_first: timedelta = timedelta(seconds=60)
-    bounce_address: str | None = None
 
 
 class Mailer:

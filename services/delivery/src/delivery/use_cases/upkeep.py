@@ -69,9 +69,9 @@ async def publish_progress(db: Database) -> None:
             Outgoing(row["workspace_id"], await _told(tx, row, known[(row["workspace_id"], row["id"])])) for row in rows
         ]
         await record(tx, outgoing)
-    refusing = {(row["workspace_id"], row["id"]) for row in rows if row["counts"].get("failed:policy")}
-    if refusing:
-        await hold_refused(db, refusing)
+    running = {(row["workspace_id"], row["id"]) for row in rows if row["state"] == "running"}
+    if running:
+        await hold_refused(db, running)
 
 
 async def _told(tx: Connection, row: asyncpg.Record, due: asyncpg.Record) -> DeliveryProgressedV1:

@@ -82,6 +82,20 @@ def is_automatic(report: Report) -> bool:
     )
 
 
+def is_by_machine(report: Report) -> bool:
+    """Whether no person wrote this mail, or not to us: what must not be answered, or sent on (RFC 3834)."""
+    headers = report.headers
+    return (
+        is_automatic(report)
+        or is_report(report)
+        or headers.get("auto-submitted").strip().lower() not in {"", "no"}
+        or headers.get("precedence").strip().lower() in {"bulk", "junk", "list", "auto_reply", "auto-reply"}
+        or headers.get("return-path").strip() == "<>"
+        or "list-id" in headers
+        or "list-unsubscribe" in headers
+    )
+
+
 def author(report: Report) -> str:
     """Who answered: the address that the mail is from."""
     found = ADDRESS.search(report.headers.get("from"))

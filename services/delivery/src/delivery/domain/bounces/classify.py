@@ -20,13 +20,17 @@ _NOTHING = Passage("", "", "")
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a mail says about one recipient. Empty text where it does not say: providers hide addresses."""
+    """What a mail says about one recipient. Empty text where it does not say: providers hide addresses.
+
+    `delayed`: the mail is still being tried, so nothing is decided yet.
+    """
 
     recipient: str
     kind: Kind
     status: str
     reply: str
     reason: str
+    delayed: bool = False
 
 
 def classify_mail(raw: bytes) -> list[Judgement]:
@@ -34,10 +38,11 @@ def classify_mail(raw: bytes) -> list[Judgement]:
 
     Raises BounceTooLarge and BounceTooManyParts, and nothing else, whatever the bytes.
     """
-    return [judgement for mail in read_mails(raw) for judgement in _classify(read_report(inmost(mail)))]
+    return [judgement for mail in read_mails(raw) for judgement in judge_report(read_report(inmost(mail)))]
 
 
-def _classify(report: Report) -> list[Judgement]:
+def judge_report(report: Report) -> list[Judgement]:
+    """What came of each recipient a report tells of; nothing for a mail that a person wrote."""
     if told := complaints(report):
         return [_judgement(one.recipient, Verdict(one.kind, one.reason)) for one in told]
     if noticed := notices(report):
@@ -80,4 +85,5 @@ def _judgement(recipient: str, verdict: Verdict) -> Judgement:
         status=verdict.status,
         reply=verdict.reply,
         reason=verdict.reason,
+        delayed=verdict.delayed,
     )

@@ -95,12 +95,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a recipient. Empty text where the report does not say."""
+    """What became of a recipient. Empty text where the report does not say. `delayed`: it is still being tried."""
 
     kind: Kind
     reason: str
     status: str = ""
     reply: str = ""
+    delayed: bool = False
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -112,8 +113,9 @@ def judge(evidence: Evidence) -> Verdict:
     if evidence.action in _DELIVERED or (not evidence.action and evidence.status.startswith("2.")):
         return Verdict("delivered", "delivered", evidence.status, reply)
     reason, hard = _reason(evidence, told, statuses, reply)
-    hard = hard and not _temporary(evidence, around, statuses, reply)
-    return Verdict("hard" if hard else "soft", reason, status, reply)
+    delayed = _delayed(evidence, around)
+    hard = hard and not (delayed or reply.startswith("4") or any(one.startswith("4") for one in statuses))
+    return Verdict("hard" if hard else "soft", reason, status, reply, delayed)
 
 
 def _told(words: str, evidence: Evidence) -> str:
@@ -177,10 +179,10 @@ def _unsaid(evidence: Evidence) -> str:
     return "delayed" if evidence.action == "delayed" else wording.reason_of_words(evidence.subject) or "other"
 
 
-def _temporary(evidence: Evidence, around: str, statuses: list[str], reply: str) -> bool:
-    if evidence.action == "delayed" or reply.startswith("4") or any(one.startswith("4") for one in statuses):
-        return True
-    return evidence.action != "failed" and bool(_DELAYED.search(f"{evidence.subject} {evidence.ahead} {around}"))
+def _delayed(evidence: Evidence, around: str) -> bool:
+    if evidence.action in {"delayed", "failed"}:
+        return evidence.action == "delayed"
+    return bool(_DELAYED.search(f"{evidence.subject} {evidence.ahead} {around}"))
 
 
 def _statuses(evidence: Evidence, told: str) -> tuple[str, list[str]]:

@@ -1,0 +1,159 @@
+"""What came back of a message: whom it is about, and what it may change.
+
+A report is mail by a stranger. It is believed about one message, and only if it shows something that went out with
+that message: an address or link that we signed, or else its Message-ID, its recipient's address, and in time.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Literal
+from uuid import UUID, uuid5
+
+from common.contracts.addresses import InvalidAddress, normalise_address
+
+from delivery.domain.bounces.automatic import author, is_by_machine
+from delivery.domain.bounces.classify import Judgement, judge_report
+from delivery.domain.bounces.fields import ADDRESS
+from delivery.domain.bounces.mime import Part, read_mails
+from delivery.domain.bounces.report import Report, inmost, read_report
+from delivery.domain.bounces.verdicts import Kind
+from delivery.domain.return_path import Claim, ReturnPaths
+from delivery.domain.tokens import BadToken, TokenKeys
+
+ReturnKind = Literal[Kind, "reply"]
+
+BOUNCE_WITHIN = timedelta(days=15)  # servers try for five days, some for ten
+ANSWER_WITHIN = timedelta(days=120)  # people complain and reply when they read
+_NAMESPACE = UUID("0a6f4a86-9c1c-53a5-8a3f-52c3f1a4a6f4")
+_OURS = re.compile(r"<([0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12})@", re.I)
+_LEAVE = re.compile(r"/u/([\w-]{100,1000})")
+_SENT_TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "cc")
+_MOST_CLAIMS = 5
+_WENT_OUT = frozenset({"sent", "uncertain"})
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """One mail or provider's event. `id` is the same when it comes again; `claims`, what it may be about, best first.
+
+    Without `judgements` it is a person's answer, by `author`, or nothing that is known.
+    """
+
+    id: UUID
+    source: str
+    judgements: tuple[Judgement, ...]
+    claims: tuple[Claim, ...]
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The message that a claim names, as the ledger has it. `email` is None once its person is erased."""
+
+    email: str | None
+    status: str
+    attempt: int
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is kept of a return. Only what `counts` changes anything."""
+
+    kind: ReturnKind
+    reason: str
+    status: str = ""
+    reply: str = ""
+    delayed: bool = False
+    counts: bool = False
+
+
+def returned_id(*parts: str) -> UUID:
+    """The id of what comes with an identity of its own, such as a provider's event."""
+    return uuid5(_NAMESPACE, "\0".join(parts))
+
+
+def read_returns(
+    raw: bytes, envelope: Iterable[str], paths: ReturnPaths, links: TokenKeys, source: str
+) -> list[Returned]:
+    """Each mail in these bytes. `envelope`: whom it was delivered to, if that is known.
+
+    Raises BounceTooLarge and BounceTooManyParts, and nothing else, whatever the bytes.
+    """
+    return [_read(mail, list(envelope), paths, links, source) for mail in read_mails(raw)]
+
+
+def decide(returned: Returned, claim: Claim | None, sent: Sent | None, now: datetime) -> Decision:
+    """What a return means for the message it claims to be about."""
+    said = _about(returned.judgements, sent)
+    if said is None:
+        human = bool(returned.author) and sent is not None
+        decision = Decision("reply" if human else "auto-reply", "human" if human else "unknown")
+        named = _same(returned.author, sent)
+    else:
+        decision = Decision(said.kind, said.reason, said.status, said.reply, said.delayed)
+        named = _same(said.recipient, sent)
+    if claim is None or sent is None:
+        return decision
+    within = BOUNCE_WITHIN if decision.kind in {"hard", "soft", "delivered"} else ANSWER_WITHIN
+    if now - sent.sent_at > within:
+        return decision
+    return replace(decision, counts=sent.attempt > 0 if claim.signed else named and sent.status in _WENT_OUT)
+
+
+def _read(mail: Part, envelope: Sequence[str], paths: ReturnPaths, links: TokenKeys, source: str) -> Returned:
+    report = read_report(inmost(mail))
+    judgements = tuple(judge_report(report))
+    by = "" if judgements or is_by_machine(report) else author(report)
+    return Returned(_id_of(mail), source, judgements, tuple(_claims(mail, report, envelope, paths, links)), by)
+
+
+def _id_of(mail: Part) -> UUID:
+    """By what its author wrote, not by the traces of its way here."""
+    digest = sha256()
+    for name in ("message-id", "date", "from", "subject"):
+        digest.update(mail.headers.get(name).encode("utf-8", "replace") + b"\0")
+    for leaf in mail.leaves():
+        digest.update(leaf.body.strip() + b"\0")
+    return returned_id(digest.hexdigest())
+
+
+def _claims(
+    mail: Part, report: Report, envelope: Sequence[str], paths: ReturnPaths, links: TokenKeys
+) -> Iterable[Claim]:
+    signed: list[Claim | None] = [paths.claim(address) for address in envelope]
+    for name in _SENT_TO:
+        for value in (*mail.headers.all(name), *report.headers.all(name)):
+            signed += [paths.claim(address) for address in ADDRESS.findall(value)[:_MOST_CLAIMS]]
+    returned = report.returned
+    signed += [paths.claim(found) for found in ADDRESS.findall(returned.get("return-path"))[:1]]
+    signed += [_link_claim(token, links) for token in _LEAVE.findall(returned.get("list-unsubscribe"))[:2]]
+    texts = (returned.get("message-id"), report.headers.get("in-reply-to"), report.headers.get("references"))
+    unsigned = [Claim(UUID(found)) for text in texts for found in _OURS.findall(text)[-_MOST_CLAIMS:]]
+    return list(dict.fromkeys([*filter(None, signed), *unsigned]))[:_MOST_CLAIMS]
+
+
+def _link_claim(token: str, links: TokenKeys) -> Claim | None:
+    try:
+        link = links.verify(token, "u")
+    except BadToken:
+        return None
+    return Claim(link.message_id, link.workspace_id.bytes[-6:], signed=True)
+
+
+def _about(judgements: Sequence[Judgement], sent: Sent | None) -> Judgement | None:
+    """What is said of the message's recipient. Of several strangers: the mildest, which costs nobody their mail."""
+    own = [one for one in judgements if _same(one.recipient, sent)]
+    return min(own or judgements, key=lambda one: one.kind == "hard", default=None)
+
+
+def _same(address: str, sent: Sent | None) -> bool:
+    if sent is None or sent.email is None:
+        return False
+    try:
+        return normalise_address(address) == normalise_address(sent.email)
+    except InvalidAddress:
+        return False

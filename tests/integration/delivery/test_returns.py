@@ -1,0 +1,283 @@
+"""What comes back changes what it should, once, and nothing else."""
+
+import pytest
+from common.contracts.email import EmailBouncedV1, EmailComplainedV1, EmailRepliedV1, EmailSentV1
+from common.ids import new_id
+from common.testing.deliver import outbox_events
+from delivery.main import create_app
+from delivery.settings import Settings
+
+from tests.fixtures.returning import dsn, mail, return_path, sent
+from tests.fixtures.sending import Campaign, by_topic
+
+MAIL = {"content-type": "message/rfc822"}
+
+
+@pytest.fixture
+def post(delivery_db, workspace_id, service_env, keys, http_client):
+    """Post a mail to /v1/bounces; what the answer says of its only return."""
+    service_env("delivery", delivery_db)
+
+    async def send(body, *, workspace=workspace_id):
+        async with http_client(create_app(Settings()), keys.token(workspace, "owner")) as http:
+            answer = await http.post("/v1/bounces", content=body, headers=MAIL)
+        assert answer.status_code == 202, answer.text
+        (one,) = answer.json()["returns"]
+        return one
+
+    return send
+
+
+@pytest.fixture
+async def three(delivery_db, workspace_id):
+    return await sent(delivery_db, Campaign(workspace_id, n=3))
+
+
+async def blocked(db):
+    async with db.worker.connection() as connection:
+        rows = await connection.fetch("select subject, own_reason from blocks where own_id is not null")
+    return {row["subject"]: row["own_reason"] for row in rows}
+
+
+async def told(db, kind):
+    return [event.data for event in by_topic(await outbox_events(db.worker), kind)]
+
+
+async def test_a_signed_bounce_of_a_bad_mailbox_blocks_at_once_and_is_told(post, delivery_db, three):
+    answer = await post(dsn(three[0]))
+    assert (answer["message_id"], answer["kind"], answer["reason"], answer["counted"], answer["repeated"]) == (
+        str(three[0]["id"]), "hard", "bad_mailbox", True, False,
+    )  # fmt: skip
+    assert await blocked(delivery_db) == {three[0]["address_hash"]: "bad_mailbox"}
+    (event,) = await told(delivery_db, EmailBouncedV1)
+    assert (event.message_id, event.contact_id, event.campaign_id) == (
+        three[0]["id"], three[0]["contact_id"], three[0]["mailing_id"],
+    )  # fmt: skip
+    assert (event.bounce, event.smtp.code, event.smtp.enhanced) == ("hard", 550, "5.1.1")
+    async with delivery_db.worker.connection() as connection:
+        assert await connection.fetchval("select own_id from blocks") == event.block_id
+        assert await connection.fetchval("select status from messages where id = $1", three[0]["id"]) == "sent"
+        assert await connection.fetchval("select block_id from returns") == event.block_id
+
+
+async def test_the_address_of_a_bounce_may_come_back_in_capitals(post, delivery_db, three):
+    await post(dsn(three[0], to=return_path(three[0]).upper()))
+    assert await blocked(delivery_db)
+
+
+async def test_the_same_bounce_again_changes_nothing(post, delivery_db, three):
+    await post(dsn(three[0]))
+    again = await post(b"Received: from elsewhere\r\n" + dsn(three[0]))
+    assert again["repeated"]
+    assert len(await told(delivery_db, EmailBouncedV1)) == 1
+    await post(dsn(three[0], extra="another report of the same"))
+    assert len(await told(delivery_db, EmailBouncedV1)) == 1
+    assert len(await blocked(delivery_db)) == 1
+
+
+@pytest.mark.parametrize("change", ["another letter", "cut off", "another key", "another workspace's message"])
+async def test_a_forged_address_blocks_nobody(post, delivery_db, three, change):
+    from delivery.domain.return_path import ReturnPaths
+
+    right = return_path(three[0])
+    forged = {
+        "another letter": right.replace(right[20], "a" if right[20] != "a" else "b", 1),
+        "cut off": right.replace("@", "")[:-20] + "@mail.shop.test",
+        "another key": ReturnPaths({"k1": b"x" * 32}, "b@shop.test").address(three[0]["workspace_id"], three[0]["id"]),
+        "another workspace's message": return_path({**three[0], "workspace_id": new_id()}),
+    }[change]
+    answer = await post(dsn(three[0], to=forged, recipient="somebody@else.example", message_id=new_id()))
+    assert not answer["counted"]
+    assert await blocked(delivery_db) == {}
+    assert await told(delivery_db, EmailBouncedV1) == []
+
+
+async def test_a_bounce_for_another_workspace_is_not_taken_by_this_one(post, delivery_db, three):
+    answer = await post(dsn(three[0]), workspace=new_id())
+    assert (answer["message_id"], answer["counted"]) == (None, False)
+    assert await blocked(delivery_db) == {}
+    assert (await post(dsn(three[0])))["counted"], "and its own workspace can still take it"
+
+
+async def test_by_message_id_it_counts_only_where_the_ledger_agrees(post, delivery_db, three):
+    stranger = await post(dsn(three[0], to="bounces@shop.test", recipient="other@example.com"))
+    assert (stranger["message_id"], stranger["counted"]) == (str(three[0]["id"]), False)
+    assert await blocked(delivery_db) == {}
+    agreed = await post(dsn(three[0], to="bounces@shop.test", extra="2", recipient="USER0@example.com"))
+    assert agreed["counted"]
+    assert await blocked(delivery_db) == {three[0]["address_hash"]: "bad_mailbox"}
+
+
+@pytest.mark.parametrize(
+    "change", ["status = 'pending', attempt = 0", "sent_at = now() - interval '16 days'"], ids=["not sent", "too late"]
+)
+async def test_a_bounce_of_what_was_not_sent_lately_blocks_nobody(post, delivery_db, three, change):
+    async with delivery_db.worker.connection() as connection:
+        await connection.execute(f"update messages set {change} where id = $1", three[0]["id"])
+    assert not (await post(dsn(three[0])))["counted"]
+    assert not (await post(dsn(three[0], to="b@shop.test", extra="by Message-ID")))["counted"]
+    assert await blocked(delivery_db) == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("5.7.1", "550 5.7.1 message refused by policy"),
+        ("5.7.26", "550 5.7.26 unauthenticated email is not accepted"),
+        ("4.7.0", "421 4.7.0 too many messages, slow down"),
+        ("5.3.4", "552 5.3.4 message too big"),
+        ("4.2.2", "452 4.2.2 mailbox full"),
+    ],
+)
+async def test_policy_rate_content_and_a_full_mailbox_block_nobody(post, delivery_db, three, status, words):
+    answer = await post(dsn(three[0], status=status, words=words))
+    assert (answer["kind"], answer["counted"]) == ("soft", True)
+    assert await blocked(delivery_db) == {}
+    (event,) = await told(delivery_db, EmailBouncedV1)
+    assert (event.bounce, event.block_id) == ("soft", None)
+
+
+async def test_a_report_of_delay_decides_nothing(post, delivery_db, three):
+    await post(dsn(three[0], action="delayed", status="4.4.1", words="connection timed out"))
+    assert await told(delivery_db, EmailBouncedV1) == []
+    await post(dsn(three[0]))
+    assert len(await told(delivery_db, EmailBouncedV1)) == 1
+
+
+async def test_a_bounce_says_that_an_uncertain_message_was_sent(post, delivery_db, workspace_id):
+    (row,) = await sent(delivery_db, Campaign(workspace_id, n=1), status="uncertain")
+    assert (await post(dsn(row, status="5.2.2", words="552 5.2.2 mailbox full")))["counted"]
+    async with delivery_db.worker.connection() as connection:
+        assert await connection.fetchval("select status from messages where id = $1", row["id"]) == "sent"
+    (event,) = await told(delivery_db, EmailSentV1)
+    assert (event.message_id, event.revision) == (row["id"], row["revision"] + 1)
+
+
+FULL = {"status": "5.2.2", "words": "552 5.2.2 mailbox full"}
+NO_DOMAIN = {"status": "5.1.2", "words": "550 5.1.2 host unknown: domain does not exist"}
+
+
+async def test_an_unknown_domain_blocks_at_the_second_mail_within_a_day(post, delivery_db, workspace_id):
+    first, second, third = [Campaign(workspace_id), Campaign(workspace_id), Campaign(workspace_id)]
+    one = first.person("a@gone.example")
+    for campaign in (first, second, third):
+        campaign.recipients = [one]
+    (row,) = await sent(delivery_db, first)
+    assert (await post(dsn(row, **NO_DOMAIN)))["reason"] == "bad_domain"
+    await post(dsn(row, **NO_DOMAIN, extra="the same mail's second report"))
+    assert await blocked(delivery_db) == {}
+    async with delivery_db.worker.connection() as connection:
+        await connection.execute("update strikes set at = at - interval '25 hours'")
+    (row,) = await sent(delivery_db, second)
+    await post(dsn(row, **NO_DOMAIN))
+    assert await blocked(delivery_db) == {}, "the first was more than a day ago"
+    (row,) = await sent(delivery_db, third)
+    await post(dsn(row, **NO_DOMAIN))
+    assert await blocked(delivery_db) == {row["address_hash"]: "bad_domain"}
+
+
+async def test_a_full_mailbox_blocks_at_the_third_campaign_in_thirty_days(post, delivery_db, workspace_id):
+    campaigns = [Campaign(workspace_id) for _ in range(4)]
+    one = campaigns[0].person("full@example.com")
+    for n, campaign in enumerate(campaigns):
+        campaign.recipients = [one]
+        (row,) = await sent(delivery_db, campaign)
+        await post(dsn(row, **FULL))
+        if n == 0:
+            async with delivery_db.worker.connection() as connection:
+                await connection.execute("update strikes set at = at - interval '31 days'")
+        assert bool(await blocked(delivery_db)) is (n == 3)
+    assert list((await blocked(delivery_db)).values()) == ["mailbox_full"]
+
+
+COMPLAINT = """\
+From: feedback@isp.example
+To: {to}
+Subject: abuse report
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=feedback-report; boundary="b"
+
+--b
+Content-Type: text/plain
+
+This is an abuse report.
+
+--b
+Content-Type: message/feedback-report
+
+Feedback-Type: abuse
+User-Agent: isp/1
+Version: 1
+
+--b
+Content-Type: text/rfc822-headers
+
+{headers}
+Subject: Hi
+
+--b--
+"""
+
+
+async def test_a_complaint_without_a_recipient_is_matched_by_the_link_that_its_mail_carried(
+    post, delivery_db, three, workspace_id
+):
+    from datetime import UTC, datetime
+
+    from delivery.domain.tokens import LinkToken
+
+    from tests.fixtures.sending import KEYS
+
+    row = three[1]
+    token = KEYS.sign(
+        LinkToken("u", "campaign", workspace_id, row["id"], row["contact_id"], row["mailing_id"], None,
+                  datetime.now(UTC))
+    )  # fmt: skip
+    ids = f"Message-ID: <{row['id']}@shop.test>"
+    unproven = await post(mail(COMPLAINT.format(to="fbl@shop.test", headers=ids)))
+    assert (unproven["kind"], unproven["counted"]) == ("complaint", False)
+    headers = f"{ids}\nList-Unsubscribe: <https://shop.test/u/{token}>"
+    proven = await post(mail(COMPLAINT.format(to="fbl@shop.test", headers=headers)))
+    assert (proven["kind"], proven["counted"], proven["message_id"]) == ("complaint", True, str(row["id"]))
+    assert await blocked(delivery_db) == {row["address_hash"]: "complaint"}
+    (event,) = await told(delivery_db, EmailComplainedV1)
+    assert (event.message_id, event.reason) == (row["id"], "abuse")
+    assert event.block_id
+
+
+async def test_an_out_of_office_blocks_nobody_and_is_no_reply(post, delivery_db, three):
+    answer = await post(
+        mail(
+            f"""\
+            From: user0@example.com
+            To: {return_path(three[0])}
+            Subject: Out of office: user unknown until Monday, mailbox full
+            Auto-Submitted: auto-replied
+            In-Reply-To: <{three[0]["id"]}@shop.test>
+
+            550 5.1.1 is what I would say if I were a server.
+            """
+        )
+    )
+    assert (answer["kind"], answer["counted"]) == ("auto-reply", True)
+    assert await blocked(delivery_db) == {}
+    assert await told(delivery_db, EmailRepliedV1) == []
+
+
+async def test_a_persons_answer_is_a_reply(post, delivery_db, three):
+    text = """\
+        From: {author}
+        To: news@shop.test
+        Subject: Re: Hi
+        Message-ID: <{author}>
+        In-Reply-To: <{id}@shop.test>
+
+        Do you have it in blue?
+        """
+    answer = await post(mail(text.format(author="Ann <user0@example.com>", id=three[0]["id"])))
+    assert (answer["kind"], answer["counted"]) == ("reply", True)
+    (event,) = await told(delivery_db, EmailRepliedV1)
+    assert event.message_id == three[0]["id"]
+    stranger = await post(mail(text.format(author="Eve <eve@example.net>", id=three[1]["id"])))
+    assert not stranger["counted"]
+    assert len(await told(delivery_db, EmailRepliedV1)) == 1
