@@ -1,7 +1,7 @@
 """What an urgent event waits for behind an import: outbox → relay → bus → `analytics worker` → its database.
 
-The value is the worst of the waits, from its commit to the commit of its effect. Floor: the second that no lane may wait
-for a lower one, so a ratio below 1 keeps the promise.
+The value is the worst of the waits, from its commit to the commit of its effect. Floor: the second that no lane may
+wait for a lower one, so a ratio below 1 keeps the promise.
 """
 
 import asyncio
