@@ -45,6 +45,7 @@ BODIES: dict[str, Any] = {
         "data": {"options": {"mapping": {"Email": "email"}, "list_ids": ["{list_id}"]}},
     },
     "resolve_message": {"outcome": "sent"},
+    "create_domain": {"domain": "shop{n}.example", "ed25519": True},
     "create_workspace": {"name": "Another {n}", "owner": {"email": "owner{n}@example.com"}},
     "update_workspace": {"name": "Renamed {n}"},
     "create_member": {"email": "member{n}@example.com", "name": "عضو", "role": "viewer"},
@@ -93,4 +94,5 @@ SEEDS: dict[str, tuple[str, ...]] = {
         "create_campaign",
         "create_campaign",
     ),
+    "delivery": ("create_domain", "create_domain"),
 }

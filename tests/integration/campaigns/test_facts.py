@@ -29,7 +29,7 @@ async def started(db: Database, workspace_id: UUID) -> UUID:
         await workspaces.create(tx, workspace_id, {"name": "Nowruz"})
         columns = ("n", None, purpose_id(workspace_id, "newsletter"), None, {}, {}, {}, "hold", None)
         await rows.insert(tx, workspace_id, campaign_id, columns)
-        await rows.start(tx, workspace_id, campaign_id, {})
+        await rows.start(tx, workspace_id, campaign_id, {}, [])
     return campaign_id
 
 

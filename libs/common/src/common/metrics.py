@@ -102,6 +102,9 @@ RETURNS = Counter(
 TRACKER_SECONDS = Histogram(
     "barid_tracker_request_seconds", "Time from a mail's link to its answer", ["kind", "status"], buckets=_FAST
 )
+DKIM_FAILURES = Counter(
+    "barid_dkim_failures_total", "DKIM keys that could not be opened, so that mail went out without them", ["service"]
+)
 TRACKER_LOST = Counter(
     "barid_tracker_events_lost_total", "Opens and clicks dropped because the buffer was full", ["type"]
 )

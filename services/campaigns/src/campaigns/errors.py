@@ -45,6 +45,13 @@ class SenderInUse(Conflict):
     code = "sender_in_use"
 
 
+class SenderUnaligned(Invalid):
+    """Mail from this sender would not be signed for the sender's domain, and the policy refuses that."""
+
+    code = "sender_unaligned"
+    remedy = "POST /v1/domains with the domain, publish its records and check it; or take a sender of a verified domain"
+
+
 class PurposeNotFound(NotFound):
     """There is no such purpose in this workspace."""
 

@@ -22,7 +22,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run what is due until told to stop."""
     database = await Database.open(settings.require_url("worker"), name="campaigns-jobs", max_size=3)
     periodics = (
-        Periodic("due_campaigns", DUE_EVERY_S, partial(start_due, lateness_limit_s=settings.lateness_limit_s)),
+        Periodic(
+            "due_campaigns",
+            DUE_EVERY_S,
+            partial(start_due, lateness_limit_s=settings.lateness_limit_s, policy=settings.sender_policy),
+        ),
         Periodic("idempotency_keys", HOUR_S, forget_old_keys),
     )
     try:

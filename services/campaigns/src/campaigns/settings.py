@@ -1,6 +1,7 @@
 """Settings of campaigns, prefix CAMPAIGNS_."""
 
 from pathlib import Path
+from typing import Literal
 
 from common.errors import Misconfigured
 from common.settings import ServiceSettings
@@ -18,6 +19,11 @@ class Settings(ServiceSettings):
         SecretStr(""),
         validation_alias="BARID_TOKEN_SIGNING_KEY",
         description="the private Ed25519 key that signs access tokens, as a JWK",
+    )
+    sender_policy: Literal["warn", "refuse"] = Field(
+        "warn",
+        description="a campaign whose sender's domain is not verified: started with a warning, or refused;"
+        " a workspace may be stricter",
     )
     lateness_limit_s: float = Field(
         3600, ge=0, description="a scheduled campaign found due later than this is not started but failed"

@@ -45,3 +45,30 @@ class BounceTooManyParts(Invalid):
 
     code = "bounce_too_many_parts"
     remedy = "Send the mail that came back as it came, not a collection of them"
+
+
+class DomainNotFound(NotFound):
+    """There is no such domain in this workspace."""
+
+    code = "domain_not_found"
+
+
+class DomainUnfit(Invalid):
+    """This cannot be a sending domain."""
+
+    code = "domain_unfit"
+    remedy = "Give a domain of your own, such as news.example.com, without a scheme, an @ or a path"
+
+
+class DomainExists(Conflict):
+    """The workspace has this domain already."""
+
+    code = "domain_exists"
+    remedy = "GET /v1/domains/{domain_id} says what to publish for it"
+
+
+class RotationUnderWay(Conflict):
+    """New keys of this domain wait to be published."""
+
+    code = "rotation_under_way"
+    remedy = "Publish the records that the domain's checks name, and POST /v1/domains/{domain_id}/check"

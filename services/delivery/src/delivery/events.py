@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from common.contracts.delivery import DeliveryHeldV1
+from common.contracts.delivery import DeliveryHeldV1, DomainChangedV1
 from common.contracts.email import (
     EmailBouncedV1,
     EmailComplainedV1,
@@ -84,6 +84,20 @@ async def held(tx: Connection, rows: Iterable[asyncpg.Record]) -> None:
             for row in rows
         ],
     )
+
+
+async def domain_changed(tx: Connection, row: asyncpg.Record, *, deleted: bool = False) -> None:
+    """Tell of a sending domain as its row is, or was until now."""
+    told = DomainChangedV1(
+        domain_id=row["id"],
+        domain=row["name"],
+        verified=row["verified"] and not deleted,
+        subdomains=row["subdomains"],
+        failing=row["failing"],
+        deleted=deleted,
+        revision=row["revision"] + deleted,
+    )
+    await record(tx, [Outgoing(row["workspace_id"], told)])
 
 
 async def erasure_done(tx: Connection, erased: Iterable[Received[LeadErasedV1]]) -> None:

@@ -7,7 +7,10 @@ from common.db.pool import Database
 from common.jobs import Periodic, run_jobs
 from common.web.idempotency import forget_old_keys
 
+from delivery.dns.resolver import Resolver
+from delivery.domain.domain_checks import Facts
 from delivery.settings import Settings
+from delivery.use_cases.domains import check_due
 from delivery.use_cases.upkeep import measure_ledger, publish_progress, reap_mailers, sweep
 
 PERIODICS = (
@@ -18,12 +21,24 @@ PERIODICS = (
 )
 
 
+def periodics(settings: Settings) -> tuple[Periodic, ...]:
+    """What is repeated. Raises Misconfigured."""
+    resolver = Resolver(settings.dns_resolvers, settings.dns_timeout_s)
+    facts = Facts(settings.spf_mechanisms(), settings.sending_addresses(), settings.bounce_domain())
+
+    async def check_domains(db: Database) -> None:
+        await check_due(db, resolver, facts)
+
+    return (*PERIODICS, Periodic("check_domains", 30.0, check_domains, lease_s=300.0))
+
+
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run what is due until told to stop."""
     metrics.LEASES_EXPIRED.labels("mailer")
     metrics.LEDGER_MENDED.labels("delivery")
+    repeated = periodics(settings)
     database = await Database.open(settings.require_url("worker"), name="delivery-jobs", max_size=4)
     try:
-        await run_jobs(database, (), PERIODICS, stop, service="delivery", measures=(measure_ledger,))
+        await run_jobs(database, (), repeated, stop, service="delivery", measures=(measure_ledger,))
     finally:
         await database.close()

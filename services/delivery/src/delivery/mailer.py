@@ -10,24 +10,26 @@ from common.clock import SYSTEM_CLOCK
 from common.db.pool import Database
 
 from delivery.domain.return_path import ReturnPaths
+from delivery.domain.sealing import Sealer
 from delivery.domain.tokens import TokenKeys
 from delivery.settings import Settings
 from delivery.smtp.dkim_keys import load_keys
 from delivery.smtp.route import Route
 from delivery.use_cases.composing import Composer
 from delivery.use_cases.sending import Mailer, SendingOptions
-from delivery.use_cases.signing import Signer
+from delivery.use_cases.signing import DomainKeys, Signer
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Send until told to stop; then finish what is under way and record it."""
-    settings.sealing_key_ring()
     route = Route.parse(settings.smtp_url.get_secret_value())
     keys = TokenKeys(settings.link_key_ring())
     return_paths = ReturnPaths(settings.link_key_ring(), settings.bounce_address)
-    signer = Signer(load_keys(settings.dkim_keys))
+    sealer = Sealer(settings.sealing_key_ring())
+    installation = load_keys(settings.dkim_keys)
     database = await Database.open(settings.require_url("worker"), name="delivery-mailer", max_size=5)
     try:
+        signer = Signer(installation, DomainKeys(database, sealer))
         composer = Composer(database, keys, settings.public_url, SYSTEM_CLOCK, return_paths, signer)
         options = SendingOptions(
             name=settings.instance or f"{socket.gethostname()}:{os.getpid()}",

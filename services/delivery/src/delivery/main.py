@@ -6,16 +6,25 @@ from common.web.app import create_app as create_base_app
 from common.web.server import serve
 from fastapi import FastAPI
 
-from delivery.api import bounces, messages
+from delivery.api import bounces, domains, messages
+from delivery.dns.resolver import Resolver
+from delivery.domain.domain_checks import Facts
+from delivery.domain.sealing import Sealer
 from delivery.settings import Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; its lifespan opens the database. Raises Misconfigured."""
-    settings.sealing_key_ring()
-    return create_base_app(
-        service="delivery", title="Barid delivery", settings=settings, routers=[messages.router, bounces.router]
+    app = create_base_app(
+        service="delivery",
+        title="Barid delivery",
+        settings=settings,
+        routers=[messages.router, bounces.router, domains.router],
     )
+    app.state.sealer = Sealer(settings.sealing_key_ring())
+    app.state.resolver = Resolver(settings.dns_resolvers, settings.dns_timeout_s)
+    app.state.sending_facts = Facts(settings.spf_mechanisms(), settings.sending_addresses(), settings.bounce_domain())
+    return app
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:

@@ -1,5 +1,7 @@
 """Delivery's settings."""
 
+from ipaddress import ip_address
+
 from common.errors import Misconfigured
 from common.settings import ServiceSettings, key_ring
 from pydantic import Field, SecretStr
@@ -42,6 +44,20 @@ class Settings(ServiceSettings):
         validation_alias="BARID_DKIM_KEYS",
         description="folder of private keys (RSA, and Ed25519 beside it), <selector>._domainkey.<domain>.pem each",
     )
+    dns_resolvers: str = Field(
+        "",
+        validation_alias="BARID_DNS_RESOLVERS",
+        description="<address> or <address>:<port>, by commas: who is asked about sending domains; else the system's",
+    )
+    dns_timeout_s: float = Field(5.0, gt=0, le=30, validation_alias="BARID_DNS_TIMEOUT_S")
+    spf: str = Field(
+        "",
+        validation_alias="BARID_SPF",
+        description="what sending domains' SPF must have, such as include:spf.relay.example; else BARID_SENDING_IPS",
+    )
+    sending_ips: str = Field(
+        "", validation_alias="BARID_SENDING_IPS", description="addresses that mail leaves from, by commas, if known"
+    )
     sealing_keys: SecretStr = Field(
         SecretStr(""),
         validation_alias="BARID_SEALING_KEYS",
@@ -49,6 +65,22 @@ class Settings(ServiceSettings):
     )
     tracker_host: str = "127.0.0.1"
     tracker_port: int = 8090
+
+    def spf_mechanisms(self) -> tuple[str, ...]:
+        """The mechanisms of BARID_SPF."""
+        return tuple(self.spf.split())
+
+    def sending_addresses(self) -> tuple[str, ...]:
+        """The addresses of BARID_SENDING_IPS. Raises Misconfigured."""
+        given = [one.strip() for one in self.sending_ips.split(",") if one.strip()]
+        try:
+            return tuple(str(ip_address(one)) for one in given)
+        except ValueError as error:
+            raise Misconfigured(f"BARID_SENDING_IPS: {error}") from error
+
+    def bounce_domain(self) -> str | None:
+        """The domain of BARID_BOUNCE_ADDRESS."""
+        return self.bounce_address.rpartition("@")[2].lower() if self.bounce_address else None
 
     def sealing_key_ring(self) -> dict[str, bytes]:
         """Key id → key, the one that seals first; without one, the development's. Raises Misconfigured."""

@@ -1,4 +1,4 @@
-"""What delivery tells about campaigns."""
+"""What delivery tells about campaigns and sending domains."""
 
 from pydantic import Field
 
@@ -36,3 +36,14 @@ class DeliveryHeldV1(EventData):
     state_revision: int | None = Field(
         None, description="the campaign.state revision under which it was held; a later `running` has lifted it"
     )
+
+
+class DomainChangedV1(StateData):
+    """A sending domain, whole. Mail from it is aligned (RFC 9989) where receivers find the key that signs it."""
+
+    domain_id: UUID
+    domain: str = Field(description="A-labels, lower case")
+    verified: bool = Field(description="the workspace's own DKIM key is published, and signs")
+    subdomains: bool = Field(False, description="its signature stands for senders at its subdomains too")
+    failing: list[str] = Field([], description="checks that need somebody: dkim, spf, dmarc, return_path, mx, ptr")
+    deleted: bool = False

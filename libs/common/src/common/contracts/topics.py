@@ -169,6 +169,7 @@ TOPICS: tuple[Topic, ...] = (
         ("campaigns.main",),
     ),
     Topic("delivery.held", delivery.DeliveryHeldV1, "campaign_id", ("delivery",), ("campaigns.main",)),
+    Topic("domain.changed", delivery.DomainChangedV1, "domain_id", ("delivery",), ("campaigns.main",)),
 )
 
 BY_NAME = {topic.name: topic for topic in TOPICS}

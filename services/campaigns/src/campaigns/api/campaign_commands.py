@@ -7,7 +7,7 @@ from common.errors import PreconditionFailed
 from common.web.etags import IfMatch, require_match, set_etag
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
-from fastapi import Response
+from fastapi import Request, Response
 
 from campaigns.api.campaign_schemas import CampaignOut, CampaignSchedule, campaign_out
 from campaigns.api.schemas import Strict
@@ -22,6 +22,7 @@ from campaigns.errors import (
     NotRunning,
     ProjectionBehind,
     SenderNotFound,
+    SenderUnaligned,
 )
 from campaigns.use_cases import campaigns, commands, starting
 
@@ -30,6 +31,7 @@ router = service_router("/campaigns", "campaigns")
 _STARTING = problems(
     CampaignNotFound,
     SenderNotFound,
+    SenderUnaligned,
     AudienceSourceNotFound,
     ProjectionBehind,
     AlreadyStarted,
@@ -51,26 +53,33 @@ async def start_campaign(
     campaign_id: UUID,
     tx: Tx,
     caller: Caller,
+    request: Request,
     response: Response,
     _body: Nothing | None = None,
     if_match: IfMatch = None,
 ) -> CampaignOut:
-    """Start it now. A campaign starts once."""
+    """Start it now. A campaign starts once. `warnings` tell what harms it on its way."""
     row = await campaigns.get(tx, caller.workspace_id, campaign_id, lock=True)
     require_match(if_match, row["revision"])
-    row = await starting.start(tx, row, datetime.now(UTC))
+    row = await starting.start(tx, row, datetime.now(UTC), request.app.state.settings.sender_policy)
     set_etag(response, row["revision"])
     return campaign_out(row)
 
 
 @router.post("/{campaign_id}/schedule", dependencies=_SEND, responses=_STARTING)
 async def schedule_campaign(
-    campaign_id: UUID, body: CampaignSchedule, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None
+    campaign_id: UUID,
+    body: CampaignSchedule,
+    tx: Tx,
+    caller: Caller,
+    request: Request,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> CampaignOut:
     """Start it later, after the same checks as now and then; null takes the time away."""
     row = await campaigns.get(tx, caller.workspace_id, campaign_id, lock=True)
     require_match(if_match, row["revision"])
-    row = await starting.schedule(tx, row, body.at, datetime.now(UTC))
+    row = await starting.schedule(tx, row, body.at, datetime.now(UTC), request.app.state.settings.sender_policy)
     set_etag(response, row["revision"])
     return campaign_out(row)
 

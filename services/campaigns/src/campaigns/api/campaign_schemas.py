@@ -14,6 +14,7 @@ from campaigns.db.lives import from_row
 from campaigns.domain.drafts import Audience, Draft, Ids, Mail, Moment, Tracking, Variants, before_patch
 from campaigns.domain.lifecycle import Outcome, Status, balance
 from campaigns.domain.text import Name
+from campaigns.domain.warnings import Warned
 from campaigns.errors import InvalidDraft
 
 Email = Annotated[str, Field(min_length=3, max_length=320)]
@@ -154,6 +155,7 @@ class CampaignOut(CampaignSummary):
     uncertain_policy: UncertainPolicy
     send_until: datetime | None
     outcome: Outcome | None
+    warnings: list[Warned] = Field(description="found at the start, or when it was scheduled")
     balance: BalanceOut | None = Field(description="null before the start")
     actions: list[Literal["start", "schedule", "pause", "resume", "cancel", "delete"]]
 

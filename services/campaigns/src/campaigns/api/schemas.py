@@ -41,6 +41,7 @@ Languages = Annotated[list[LanguageTag], Field(min_length=1, max_length=50)]
 Weekend = Annotated[list[Weekday], Field(max_length=6)]
 Wording = Annotated[dict[LanguageTag, Annotated[str, StringConstraints(max_length=5000)]], Field(max_length=50)]
 TrackingMode = Literal["individual", "none"]
+SenderPolicy = Literal["warn", "refuse"]
 
 
 class Strict(BaseModel):
@@ -71,6 +72,7 @@ class WorkspaceCreate(Strict):
     languages: Languages = ["en"]
     time_zone: TimeZone = "UTC"
     weekend: Weekend | None = None
+    sender_policy: SenderPolicy = "warn"
     owner: WorkspaceOwner | None = Field(None, description="null: the caller")
 
 
@@ -83,6 +85,7 @@ class WorkspaceUpdate(Strict):
     languages: Languages = ["en"]
     time_zone: TimeZone = "UTC"
     weekend: Weekend | None = None
+    sender_policy: SenderPolicy = "warn"
 
 
 class WorkspaceOut(Out):
@@ -95,6 +98,9 @@ class WorkspaceOut(Out):
     languages: list[str]
     time_zone: str
     weekend: list[int] | None
+    sender_policy: SenderPolicy = Field(
+        description="campaigns whose sender's domain is not verified: started with a warning, or refused"
+    )
     revision: int
     created_at: datetime
     updated_at: datetime

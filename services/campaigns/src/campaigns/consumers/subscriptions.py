@@ -2,11 +2,11 @@
 
 from common.consumer.subscription import Consumer, Subscription
 from common.contracts.audiences import AudienceClosedV1, AudienceRejectedV1
-from common.contracts.delivery import DeliveryHeldV1, DeliveryProgressedV1
+from common.contracts.delivery import DeliveryHeldV1, DeliveryProgressedV1, DomainChangedV1
 from common.contracts.leads import LeadCreatedV1, LeadErasedV1, LeadUpdatedV1, ListChangedV1, SegmentChangedV1
 from common.web.access import access_consumer
 
-from campaigns.consumers import campaign_facts, contacts
+from campaigns.consumers import campaign_facts, contacts, domains
 from campaigns.db import projections
 
 
@@ -25,6 +25,7 @@ def consumers() -> tuple[Consumer, ...]:
                 Subscription(AudienceRejectedV1, campaign_facts.fail),
                 Subscription(DeliveryProgressedV1, campaign_facts.keep_progress),
                 Subscription(DeliveryHeldV1, campaign_facts.hold),
+                Subscription(DomainChangedV1, domains.keep_domains),
             ),
             alive=projections.alive,
         ),

@@ -33,12 +33,12 @@ where workspace_id = $1 and id = $2
 _DELETE = "delete from campaigns where workspace_id = $1 and id = $2"
 _SCHEDULE = """
 update campaigns set status = case when $3::timestamptz is null then 'draft' else 'scheduled' end, scheduled_at = $3,
-  reason = null, detail = null, finished_at = null, revision = revision + 1, updated_at = now()
+  reason = null, detail = null, finished_at = null, warnings = $4, revision = revision + 1, updated_at = now()
 where workspace_id = $1 and id = $2
 """
 _START = """
 update campaigns set status = 'running', reason = null, detail = null, started_at = now(), finished_at = null,
-  compiled = $3, wish = 'running', state_revision = 1, running_revision = 1, revision = revision + 1,
+  compiled = $3, warnings = $4, wish = 'running', state_revision = 1, running_revision = 1, revision = revision + 1,
   updated_at = now()
 where workspace_id = $1 and id = $2
 """
@@ -82,14 +82,18 @@ async def delete(tx: Connection, workspace_id: UUID, campaign_id: UUID) -> None:
     await tx.execute(_DELETE, workspace_id, campaign_id)
 
 
-async def schedule(tx: Connection, workspace_id: UUID, campaign_id: UUID, at: datetime | None) -> None:
+async def schedule(
+    tx: Connection, workspace_id: UUID, campaign_id: UUID, at: datetime | None, warnings: list[dict[str, Any]]
+) -> None:
     """Set the time, or take it away."""
-    await tx.execute(_SCHEDULE, workspace_id, campaign_id, at)
+    await tx.execute(_SCHEDULE, workspace_id, campaign_id, at, warnings)
 
 
-async def start(tx: Connection, workspace_id: UUID, campaign_id: UUID, compiled: dict[str, Any]) -> None:
+async def start(
+    tx: Connection, workspace_id: UUID, campaign_id: UUID, compiled: dict[str, Any], warnings: list[dict[str, Any]]
+) -> None:
     """The campaign runs from now on, at state revision 1."""
-    await tx.execute(_START, workspace_id, campaign_id, compiled)
+    await tx.execute(_START, workspace_id, campaign_id, compiled, warnings)
 
 
 async def end_unstarted(

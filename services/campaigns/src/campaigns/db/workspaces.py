@@ -8,18 +8,18 @@ from common.db.pool import Connection
 
 from campaigns.db.returning import returning
 
-COLUMNS = ["name", "postal_address", "tracking_mode", "languages", "time_zone", "weekend"]
+COLUMNS = ["name", "postal_address", "tracking_mode", "languages", "time_zone", "weekend", "sender_policy"]
 
 _INSERT = """
-insert into workspaces (workspace_id, name, postal_address, tracking_mode, languages, time_zone, weekend)
-values ($1, $2, $3, $4, $5, $6, $7)
+insert into workspaces (workspace_id, name, postal_address, tracking_mode, languages, time_zone, weekend, sender_policy)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (workspace_id) do nothing
 returning *
 """
 _GET = "select * from workspaces where workspace_id = $1"
 _UPDATE = """
 update workspaces set name = $2, postal_address = $3, tracking_mode = $4, languages = $5, time_zone = $6, weekend = $7,
-  revision = revision + 1, updated_at = now()
+  sender_policy = $8, revision = revision + 1, updated_at = now()
 where workspace_id = $1
 returning *
 """

@@ -8,6 +8,7 @@ from content.errors import ContentError
 from content.model import CompiledMail, Footer, MailSource, Tracking
 
 from campaigns.domain.drafts import Draft, Variant
+from campaigns.domain.warnings import Warned
 from campaigns.errors import CampaignIncomplete, InvalidContent
 
 # What only a start insists on.
@@ -70,6 +71,14 @@ async def compile_for_reading(draft: Draft, workspace: asyncpg.Record) -> Compil
             if error.params.get("reason") not in _FOOTER_CODES:
                 raise
     return await _compile(variants, None, _tracking(draft))
+
+
+def warnings(mail: CompiledMail) -> list[Warned]:
+    """What the compiler warns of."""
+    return [
+        Warned(code=one.code, message=one.message, params={"variant": one.variant, "part": one.part})
+        for one in mail.warnings
+    ]
 
 
 async def _compile(variants: list[Variant], footer: Footer | None, tracking: Tracking) -> CompiledMail:

@@ -8,12 +8,13 @@ from common.errors import BaridError, Unavailable
 
 from campaigns.db import campaigns as rows
 from campaigns.use_cases import campaigns, starting
+from campaigns.use_cases.alignment import Policy
 
 _log = structlog.get_logger("barid.campaigns")
 TOO_LATE = "too_late"
 
 
-async def start_due(db: Database, lateness_limit_s: float) -> None:
+async def start_due(db: Database, lateness_limit_s: float, policy: Policy = "warn") -> None:
     """Start each; one found too late is failed instead: a restored clone must not send last month's mail.
 
     One transaction per campaign. One that cannot be decided now is passed over, stands in nobody's way, and is
@@ -24,7 +25,7 @@ async def start_due(db: Database, lateness_limit_s: float) -> None:
         claimed: list[UUID] = []
         try:
             async with db.transaction() as tx:
-                if not await _start_one(tx, lateness_limit_s, passed_over, claimed):
+                if not await _start_one(tx, lateness_limit_s, policy, passed_over, claimed):
                     return
         except TRANSIENT:
             raise
@@ -35,7 +36,9 @@ async def start_due(db: Database, lateness_limit_s: float) -> None:
             _log.warning("scheduled campaign passed over", campaign_id=str(claimed[0]), exc_info=error)
 
 
-async def _start_one(tx: Connection, lateness_limit_s: float, passed_over: list[UUID], claimed: list[UUID]) -> bool:
+async def _start_one(
+    tx: Connection, lateness_limit_s: float, policy: Policy, passed_over: list[UUID], claimed: list[UUID]
+) -> bool:
     due = await rows.claim_due(tx, passed_over)
     if due is None:
         return False
@@ -48,7 +51,7 @@ async def _start_one(tx: Connection, lateness_limit_s: float, passed_over: list[
         return True
     row = await campaigns.get(tx, workspace_id, campaign_id, lock=True)
     try:
-        await starting.start(tx, row, due["now"])
+        await starting.start(tx, row, due["now"], policy)
     except Unavailable:
         raise
     except BaridError as error:

@@ -29,7 +29,7 @@ async def require_sources(tx: Connection, workspace_id: UUID, audience: Audience
     while wanted:
         wanted = await projections.missing_sources(tx, workspace_id, wanted)
         if wanted and time.monotonic() >= deadline:
-            await _refuse_if_behind(tx, wait_s)
+            await refuse_if_behind(tx, wait_s)
             raise AudienceSourceNotFound(
                 "The audience names what is not in this workspace: " + ", ".join(f"{k} {i}" for k, i in wanted),
                 mend="Take them out of the audience.",
@@ -49,16 +49,17 @@ async def require_lead(tx: Connection, workspace_id: UUID, contact_id: UUID, wai
             return lead
         if row is not None or time.monotonic() >= deadline:
             if row is None:
-                await _refuse_if_behind(tx, wait_s)
+                await refuse_if_behind(tx, wait_s)
             raise ContactNotFound(contact_id=str(contact_id))
         await asyncio.sleep(EVERY_S)
 
 
-async def _refuse_if_behind(tx: Connection, wait_s: float) -> None:
+async def refuse_if_behind(tx: Connection, wait_s: float = WAIT_S) -> None:
+    """Raises ProjectionBehind while what is not here may still come."""
     lag = await projections.lag_s(tx, CONSUMER, SILENT_S, wait_s)
     if lag is not None:
         raise ProjectionBehind(
-            f"What contacts told is about {lag:.0f} s behind, so it cannot be said whether this id exists",
+            f"What other services told is about {lag:.0f} s behind, so it cannot be said whether this exists",
             mend="Try again after the time in Retry-After.",
             retry_after_s=max(1, min(60, round(lag))),
         )

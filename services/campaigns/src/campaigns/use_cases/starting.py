@@ -1,6 +1,7 @@
 """The start of a campaign: everything is checked, compiled once, and told, in one transaction."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -10,29 +11,37 @@ from content.model import CompiledMail
 from campaigns import events
 from campaigns.db import campaigns as rows
 from campaigns.errors import CampaignIncomplete, InvalidSchedule
-from campaigns.use_cases import campaigns, content, projections, senders, workspaces
+from campaigns.use_cases import alignment, campaigns, content, projections, senders, workspaces
+from campaigns.use_cases.alignment import Policy
 
 URL_FIELDS = frozenset({"unsubscribe_url", "preferences_url", "browser_url"})
 FARTHEST = timedelta(days=366)
+Warnings = list[dict[str, Any]]
 
 
-async def start(tx: Connection, row: asyncpg.Record, now: datetime) -> asyncpg.Record:
-    """Start a locked campaign. Raises AlreadyStarted, CampaignIncomplete, InvalidContent, NotFound."""
-    compiled, sender = await checked(tx, row, now)
+async def start(tx: Connection, row: asyncpg.Record, now: datetime, policy: Policy) -> asyncpg.Record:
+    """Start a locked campaign. Raises AlreadyStarted, CampaignIncomplete, InvalidContent, SenderUnaligned, NotFound.
+
+    `policy`: the installation's, for senders whose domain is not verified.
+    """
+    compiled, sender, warned = await checked(tx, row, now, policy)
     workspace_id, campaign_id = row["workspace_id"], row["id"]
     payload = compiled.payload()
-    await rows.start(tx, workspace_id, campaign_id, payload)
+    await rows.start(tx, workspace_id, campaign_id, payload, warned)
     fields = [name for name in compiled.fields if name not in URL_FIELDS]
     await events.campaign_started(tx, row, campaigns.draft_of(row), sender, fields, payload)
     return await campaigns.get(tx, workspace_id, campaign_id)
 
 
-async def schedule(tx: Connection, row: asyncpg.Record, at: datetime | None, now: datetime) -> asyncpg.Record:
+async def schedule(
+    tx: Connection, row: asyncpg.Record, at: datetime | None, now: datetime, policy: Policy
+) -> asyncpg.Record:
     """Start a locked campaign later, after the same checks; None takes the time away.
 
     Raises as `start`, and InvalidSchedule.
     """
     workspace_id, campaign_id = row["workspace_id"], row["id"]
+    warned: Warnings = []
     if at is None:
         campaigns.require_not_started(row)
     else:
@@ -42,13 +51,15 @@ async def schedule(tx: Connection, row: asyncpg.Record, at: datetime | None, now
                 mend="Use POST /start to send it now.",
                 at=at.isoformat(),
             )
-        await checked(tx, row, at)
-    await rows.schedule(tx, workspace_id, campaign_id, at)
+        _, _, warned = await checked(tx, row, at, policy)
+    await rows.schedule(tx, workspace_id, campaign_id, at, warned)
     return await campaigns.get(tx, workspace_id, campaign_id)
 
 
-async def checked(tx: Connection, row: asyncpg.Record, at: datetime) -> tuple[CompiledMail, asyncpg.Record]:
-    """The compiled mail and the sender of a campaign that can start at that time. Raises as `start`."""
+async def checked(
+    tx: Connection, row: asyncpg.Record, at: datetime, policy: Policy
+) -> tuple[CompiledMail, asyncpg.Record, Warnings]:
+    """The compiled mail, the sender and the warnings of a campaign that can start at that time. Raises as `start`."""
     campaigns.require_not_started(row)
     workspace_id: UUID = row["workspace_id"]
     draft = campaigns.draft_of(row)
@@ -67,6 +78,8 @@ async def checked(tx: Connection, row: asyncpg.Record, at: datetime) -> tuple[Co
             "send_until lies before the start", mend="PATCH the campaign with a later send_until, or null."
         )
     sender = await senders.require(tx, workspace_id, draft.sender_id)
-    compiled = await content.compile_for_start(draft, await workspaces.require(tx, workspace_id))
+    workspace = await workspaces.require(tx, workspace_id)
+    compiled = await content.compile_for_start(draft, workspace)
     await projections.require_sources(tx, workspace_id, draft.audience)
-    return compiled, sender
+    warned = [*await alignment.warnings(tx, workspace, sender, policy), *content.warnings(compiled)]
+    return compiled, sender, [one.model_dump() for one in warned]

@@ -18,6 +18,7 @@ BORN_WITH: dict[str, Any] = {
     "languages": ["en"],
     "time_zone": "UTC",
     "weekend": None,
+    "sender_policy": "warn",
 }
 
 

@@ -139,7 +139,7 @@ class Composer:
         except (ContentError, HeaderError) as error:
             raise Uncomposable("content", str(error)) from error
         if self._signer is not None:
-            body = await self._signer.sign(mailing.domain, body, now)
+            body = await self._signer.sign(row["workspace_id"], mailing.domain, body, now)
         return Mail(self._return_path(row) or mailing.envelope_sender, recipient, body, variant_id)
 
     async def view(self, workspace_id: UUID, message_id: UUID) -> str:
