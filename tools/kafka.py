@@ -48,7 +48,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=400
-group.initial.rebalance.delay.ms=0
+group.initial.rebalance.delay.ms={gather_ms}
 group.min.session.timeout.ms=500
 """
 
@@ -68,12 +68,16 @@ def free_ports() -> tuple[int, int, int]:
 
 @dataclass
 class Broker:
-    """A broker of our own, on this machine, by Java. `users`: name → password; they may do what ACLs let them."""
+    """A broker of our own, on this machine, by Java. `users`: name → password; they may do what ACLs let them.
+
+    `gather_ms`: how long a new group waits for more members before it shares out partitions. Kafka's own is 3000.
+    """
 
     area: Path
     ports: tuple[int, int, int] = field(default_factory=free_ports)
     process: subprocess.Popen[bytes] | None = None
     users: Mapping[str, str] = field(default_factory=lambda: {STRANGER: PASSWORD})
+    gather_ms: int = 0
 
     @property
     def address(self) -> str:
@@ -95,7 +99,13 @@ class Broker:
         users = " ".join(f'user_{name}="{password}"' for name, password in passwords.items())
         properties.write_text(
             _PROPERTIES.format(
-                port=port, sasl=sasl, controller=controller, data=self.area / "data", boss=USER, users=users
+                port=port,
+                sasl=sasl,
+                controller=controller,
+                data=self.area / "data",
+                boss=USER,
+                users=users,
+                gather_ms=self.gather_ms,
             )
         )
         java = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", f"{libraries()}/*"]

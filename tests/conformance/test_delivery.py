@@ -170,9 +170,9 @@ class TestDraining:
         await service.transport.producer().publish([as_record(event) for event in second])
         started = time.monotonic()
         async with service.running(service.runner()):
-            await service.until_seen(second, 10)
+            await service.until_seen(second, 5)
         # The first left the group, so nobody waited for its lease.
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 1
 
     async def test_an_idle_consumer_stops_at_once(self, service):
         started = 0.0
@@ -219,5 +219,5 @@ class TestLanes:
                 overtaking.append(await urgent())
                 assert await service.value("select count(*) from seen") < backlog, "the backlog was too small"
         # In the consumer's work, for on a busy machine all takes longer: at most the batch at hand, what the relay had
-        # under way, and its own. Together 0.6 s.
+        # under way, and its own. Together 0.6 s. The second itself is measured by `make bench ONLY=lane_wait` (ADR 18).
         assert max(overtaking) <= 3 * 500, overtaking

@@ -28,7 +28,7 @@ def broker() -> Iterator[None]:
         yield
         return
     with TemporaryDirectory(prefix="barid-load-") as place:
-        own = Broker(Path(place))
+        own = Broker(Path(place), gather_ms=3000)  # Kafka's own: workers that start together share at once
         own.start()
         try:
             os.environ[_ADDRESS] = own.address

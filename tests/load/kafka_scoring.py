@@ -18,9 +18,9 @@ from tests.load.kafka_consume import bare_consume, produce
 from tests.load.server import database
 from tests.load.workers import work_off
 
-CONTACTS = 80_000
-LIMITED = 40_000
-SHARE = 0.4
+CONTACTS = 120_000
+LIMITED = 80_000
+SHARE = 0.3
 
 
 async def run() -> list[Figure]:

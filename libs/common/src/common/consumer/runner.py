@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
+from common.batch_size import BatchSize
 from common.bus.port import Polled, Reader
 from common.consumer import dead_letters, offsets
 from common.consumer.batch import Applied, Batches, Decoded
@@ -43,6 +44,7 @@ class Runner:
         self._limit = limit or DeadLetterLimit(consumer.name)
         self._meter = Meter(consumer.name, db, reader)
         self._at: dict[str, int] = {}
+        self._size = BatchSize(consumer.max_batch)
         self._failures = 0
         self._skipped_due = time.monotonic() + SKIPPED_EVERY_S
         self._replay_due = 0.0
@@ -102,7 +104,9 @@ class Runner:
         if polled:
             started = time.monotonic()
             await self._process(polled)
-            self._meter.ended(polled, time.monotonic() - started)
+            took = time.monotonic() - started
+            self._size.took(len(polled), took)
+            self._meter.ended(polled, took)
         if time.monotonic() >= self._skipped_due:
             self._skipped_due = time.monotonic() + SKIPPED_EVERY_S
             await self._keep_skipped()
@@ -132,7 +136,7 @@ class Runner:
 
     async def _poll(self, stop: asyncio.Event | None) -> list[Polled]:
         """Poll; a stop ends the waiting at once."""
-        poll = asyncio.ensure_future(self._reader.poll(self.consumer.max_batch, POLL_S))
+        poll = asyncio.ensure_future(self._reader.poll(self._size.now, POLL_S))
         if stop is None:
             return await poll
         stopped = asyncio.ensure_future(stop.wait())

@@ -5,13 +5,14 @@ import contextlib
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 import structlog
 
 from common import metrics
+from common.batch_size import BatchSize
 from common.bus.port import Producer
 from common.contracts.envelope import Record, too_large
 from common.db.pool import TRANSIENT, Connection, Database
@@ -71,6 +72,10 @@ class Relay:
     name: str
     batch: int = BATCH
     idle_s: float = IDLE_S
+    size: BatchSize = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = BatchSize(self.batch)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until stopped: wait for the lock, relay, begin again after any fault."""
@@ -131,7 +136,9 @@ class Relay:
 
     async def round(self, connection: Connection, frontiers: dict[int, Frontier]) -> int:
         """Read a batch, publish it, delete it. Returns how many events it moved."""
-        rows = await self._read(connection, frontiers)
+        batch = self.size.now
+        started = time.monotonic()
+        rows = await self._read(connection, frontiers, batch)
         if rows:
             records = [_record(row, self.name) for row in rows]
             refused = [(row, why) for row, record in zip(rows, records, strict=True) if (why := too_large(record))]
@@ -145,9 +152,10 @@ class Relay:
             for lane in LANES:
                 if moved := sum(record.lane == lane for record in records):
                     metrics.OUTBOX_PUBLISHED.labels(self.name, str(lane)).inc(moved)
+            self.size.took(len(rows), time.monotonic() - started)
         # After the deletion: what was noted as read is never looked at again.
         found = rows[0]["found"] if rows else 0
-        whole = found == len(rows) and found < self.batch
+        whole = found == len(rows) and found < batch
         last = rows[-1]["lane"] if rows else LANES[-1]
         for lane, frontier in frontiers.items():
             ids = [row["id"] for row in rows if row["lane"] == lane]
@@ -158,7 +166,7 @@ class Relay:
                 frontier.writers(writers)
         return len(rows)
 
-    async def _read(self, connection: Connection, frontiers: dict[int, Frontier]) -> Sequence[Any]:
+    async def _read(self, connection: Connection, frontiers: dict[int, Frontier], batch: int) -> Sequence[Any]:
         lanes: list[int] = []
         starts: list[int] = []
         ends: list[int] = []
@@ -167,7 +175,7 @@ class Relay:
             lanes += [lane] * len(first)
             starts += first
             ends += last
-        return await connection.fetch(_READ, lanes, starts, ends, self.batch, MAX_BYTES)
+        return await connection.fetch(_READ, lanes, starts, ends, batch, MAX_BYTES)
 
 
 async def run_relay(db: Database, producer: Producer, stop: asyncio.Event, name: str) -> None:
