@@ -44,6 +44,11 @@ BODIES: dict[str, Any] = {
         "files": {"file": ("people.csv", _CSV, "text/csv")},
         "data": {"options": {"mapping": {"Email": "email"}, "list_ids": ["{list_id}"]}},
     },
+    "create_message": {
+        "sender_id": "{sender_id}",
+        "to": [{"email": "sara{n}@example.com", "language": "fa", "fields": {"first_name": "سارا"}}],
+        "content": {"subject": "رسید", "text": "سلام {{ first_name }}", "language": "fa"},
+    },
     "resolve_message": {"outcome": "sent"},
     "create_domain": {"domain": "shop{n}.example", "ed25519": True},
     "create_workspace": {"name": "Another {n}", "owner": {"email": "owner{n}@example.com"}},

@@ -33,6 +33,24 @@ class CampaignNotFound(NotFound):
     code = "campaign_not_found"
 
 
+class SenderNotFound(NotFound):
+    """There is no such sender in this workspace."""
+
+    code = "sender_not_found"
+
+
+class InvalidContent(Invalid):
+    """The content cannot be made into a mail."""
+
+    code = "invalid_content"
+
+
+class InvalidRecipient(Invalid):
+    """A recipient is not an address that mail can go to."""
+
+    code = "invalid_recipient"
+
+
 class BounceTooLarge(TooLarge):
     """The mail is larger than a bounce can be."""
 

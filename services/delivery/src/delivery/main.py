@@ -6,7 +6,7 @@ from common.web.app import create_app as create_base_app
 from common.web.server import serve
 from fastapi import FastAPI
 
-from delivery.api import bounces, domains, messages
+from delivery.api import bounces, domains, messages, single_mail
 from delivery.dns.resolver import Resolver
 from delivery.domain.domain_checks import Facts
 from delivery.domain.sealing import Sealer
@@ -19,7 +19,7 @@ def create_app(settings: Settings) -> FastAPI:
         service="delivery",
         title="Barid delivery",
         settings=settings,
-        routers=[messages.router, bounces.router, domains.router],
+        routers=[messages.router, single_mail.router, bounces.router, domains.router],
     )
     app.state.sealer = Sealer(settings.sealing_key_ring())
     app.state.resolver = Resolver(settings.dns_resolvers, settings.dns_timeout_s)

@@ -33,8 +33,21 @@ class Smtp(BaseModel):
     text: str | None
 
 
+class Attempt(BaseModel):
+    """How one attempt ended."""
+
+    attempt: int
+    at: datetime
+    status: Status
+    reason: str | None
+    smtp: Smtp
+
+
 class MessageOut(BaseModel):
-    """One mail to one person. `reason`: why it failed, was suppressed or is uncertain. `email` is normalised."""
+    """One mail to one person. `reason`: why it failed, was suppressed or is uncertain. `email` is normalised.
+
+    `history`: the attempts that did not succeed, in order, and the one that did.
+    """
 
     id: UUID
     campaign_id: UUID | None
@@ -50,6 +63,7 @@ class MessageOut(BaseModel):
     sent_at: datetime | None
     created_at: datetime
     smtp: Smtp
+    history: list[Attempt]
 
 
 class Resolution(BaseModel):
@@ -149,5 +163,26 @@ def _out(row: asyncpg.Record) -> MessageOut:
         next_at=row["next_at"] if row["status"] in {"pending", "deferred"} else None,
         sent_at=row["sent_at"],
         created_at=row["at"],
-        smtp=Smtp(code=row["smtp_code"], enhanced=row["smtp_enhanced"], text=row["smtp_text"]),
+        smtp=_smtp(row),
+        history=_history(row),
     )
+
+
+def _smtp(row: asyncpg.Record) -> Smtp:
+    return Smtp(code=row["smtp_code"], enhanced=row["smtp_enhanced"], text=row["smtp_text"])
+
+
+def _history(row: asyncpg.Record) -> list[Attempt]:
+    found = [
+        Attempt(
+            attempt=one["attempt"],
+            at=one["at"],
+            status=one["status"],
+            reason=one["reason"],
+            smtp=Smtp(code=one["code"], enhanced=one["enhanced"], text=one["text"]),
+        )
+        for one in row["history"] or []
+    ]
+    if row["status"] == "sent" and row["sent_at"] is not None:
+        found.append(Attempt(attempt=row["attempt"], at=row["sent_at"], status="sent", reason=None, smtp=_smtp(row)))
+    return found

@@ -1,11 +1,9 @@
 """audience.batch: rows of the ledger."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from common.contracts.addresses import InvalidAddress, address_hash, normalise_address
 from common.contracts.audiences import AudienceBatchV1, Recipient
 from common.contracts.envelope import Received
 from common.db.pool import Connection
@@ -14,31 +12,9 @@ from common.ids import message_id
 from delivery import events as told
 from delivery.db import mailings, messages
 from delivery.db.messages import NewMessage
+from delivery.domain.addressed import Addressed, addressed
 from delivery.domain.ledger import ERASED
-from delivery.domain.providers import OTHER, provider_of
-
-
-@dataclass(frozen=True, slots=True)
-class Addressed:
-    """What the ledger keeps of an address; without hashes it is none that mail can go to."""
-
-    address_hash: bytes | None
-    domain_hash: bytes | None
-    provider: str
-
-
-def addressed(pepper: bytes, workspace_id: UUID, email: str) -> Addressed:
-    """Hashes and provider of an address."""
-    try:
-        normalised = normalise_address(email)
-    except InvalidAddress:
-        return Addressed(None, None, OTHER)
-    domain = normalised.rpartition("@")[2]
-    return Addressed(
-        bytes.fromhex(address_hash(pepper, workspace_id, normalised)),
-        bytes.fromhex(address_hash(pepper, workspace_id, domain)),
-        provider_of(domain),
-    )
+from delivery.domain.providers import OTHER
 
 
 class AddRecipients:

@@ -12,13 +12,9 @@ from delivery.db import messages, strikes
 
 async def erase_people(tx: Connection, events: Sequence[Received[LeadErasedV1]]) -> None:
     """Blank rows, suppress what waits, and say that it is done."""
-    erased = await messages.erase(
-        tx, [event.workspace_id for event in events], [event.data.contact_id for event in events]
-    )
-    await strikes.forget(
-        tx,
-        [event.workspace_id for event in events for _ in event.data.address_hashes],
-        [bytes.fromhex(one) for event in events for one in event.data.address_hashes],
-    )
+    addresses = [(event.workspace_id, bytes.fromhex(one)) for event in events for one in event.data.address_hashes]
+    contacts = [(event.workspace_id, event.data.contact_id) for event in events]
+    erased = await messages.erase(tx, contacts, addresses)
+    await strikes.forget(tx, [one for one, _ in addresses], [one for _, one in addresses])
     await told.statuses(tx, [row for row in erased if row["status"] == "suppressed" and row["class"] == "erased"])
     await told.erasure_done(tx, events)

@@ -30,7 +30,8 @@ select i.id, i.mailer_id, i.mailer_epoch from intents i
 
 # Messages before intents, as where outcomes are written.
 _REAP = """
-update messages m set status = 'uncertain', class = 'mailer_gone', revision = m.revision + 1
+update messages m set status = 'uncertain', class = 'mailer_gone', revision = m.revision + 1,
+       history = coalesce(m.history, '[]') || attempt_note(m.attempt, 'uncertain', 'mailer_gone', null, null, null)
   from intents i
  where i.id = any($1) and m.workspace_id = i.workspace_id and m.id = any(i.ids) and m.status = 'attempting'
    and m.mailer_id = i.mailer_id and m.mailer_epoch = i.mailer_epoch

@@ -44,9 +44,15 @@ on conflict do nothing
 
 # What waits is suppressed; what is under an intent keeps its outcome; the address goes from all, at once.
 _ERASE = """
-with hit as (
+with theirs as (
   select m.workspace_id, m.id from unnest($1::uuid[], $2::uuid[]) as u (workspace_id, contact_id)
     join messages m on m.workspace_id = u.workspace_id and m.contact_id = u.contact_id
+  union
+  select m.workspace_id, m.id from unnest($3::uuid[], $4::bytea[]) as u (workspace_id, address_hash)
+    join messages m on m.workspace_id = u.workspace_id and m.address_hash = u.address_hash
+     and m.kind <> 'campaign' and m.contact_id is null and m.address_hash is not null
+), hit as (
+  select m.workspace_id, m.id from theirs t join messages m on m.workspace_id = t.workspace_id and m.id = t.id
    order by 1, 2 for update of m
 )
 update messages m
@@ -54,7 +60,7 @@ update messages m
        class = case when m.status in ('pending', 'deferred') then 'erased' else m.class end,
        revision = m.revision + (m.status in ('pending', 'deferred'))::int,
        email = null, address_hash = null, domain_hash = null, fields = null, language = null, timezone = null,
-       country = null, smtp_text = null
+       country = null, smtp_text = null, history = null
   from hit where m.workspace_id = hit.workspace_id and m.id = hit.id
    and (m.email is not null or m.fields is not null)
 returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.variant_id, m.status, m.class, m.attempt,
@@ -63,7 +69,7 @@ returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.variant_id
 
 COLUMNS = """
   m.id, m.mailing_id, w.campaign_id, m.contact_id, m.kind, m.email, m.status, m.class, m.attempt, m.revision,
-  m.provider, m.variant_id, m.next_at, m.sent_at, m.smtp_code, m.smtp_enhanced, m.smtp_text, m.at
+  m.provider, m.variant_id, m.next_at, m.sent_at, m.smtp_code, m.smtp_enhanced, m.smtp_text, m.at, m.history
 """
 
 _LIST = f"""
@@ -154,11 +160,19 @@ async def add(tx: Connection, rows: Sequence[NewMessage]) -> list[asyncpg.Record
     )
 
 
-async def erase(tx: Connection, workspace_ids: list[UUID], contact_ids: list[UUID]) -> list[asyncpg.Record]:
-    """Blank these people's rows, and leave tombstones that late batches cannot pass."""
+async def erase(
+    tx: Connection, contacts: Sequence[tuple[UUID, UUID]], addresses: Sequence[tuple[UUID, bytes]]
+) -> list[asyncpg.Record]:
+    """Blank the rows of (workspace, contact) pairs, and leave tombstones that late batches cannot pass.
+
+    `addresses`: (workspace, hash) of what they were written to; mail that names no contact is found by it.
+    """
+    workspace_ids, contact_ids = [one for one, _ in contacts], [one for _, one in contacts]
     await tx.execute(_ERASING)
     await tx.execute(_BURY, workspace_ids, contact_ids)
-    return await tx.fetch(_ERASE, workspace_ids, contact_ids)
+    return await tx.fetch(
+        _ERASE, workspace_ids, contact_ids, [one for one, _ in addresses], [one for _, one in addresses]
+    )
 
 
 async def page(

@@ -22,6 +22,10 @@ update messages m set
   smtp_code = case when o.text is null then m.smtp_code else o.code end,
   smtp_enhanced = case when o.text is null then m.smtp_enhanced else o.enhanced end,
   smtp_text = coalesce(o.text, m.smtp_text),
+  history = case when o.status in ('deferred', 'uncertain', 'failed') and m.email is not null
+                 then coalesce(m.history, '[]')
+                      || attempt_note(o.attempt, o.status, o.class, o.code, o.enhanced, o.text)
+                 else m.history end,
   variant_id = coalesce(o.variant_id, m.variant_id),
   sent_at = case when o.status = 'sent' then o.at else m.sent_at end
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::interval[], $7::int[], $8::text[],

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+import asyncpg
 from common.contracts.campaigns import SenderChangedV1, WorkspaceChangedV1
 from common.db.pool import Connection
 
@@ -52,4 +53,13 @@ async def keep_senders(tx: Connection, senders: Sequence[tuple[UUID, SenderChang
             (workspace_id, one.sender_id, one.name, one.email, one.reply_to, one.deleted, one.revision)
             for workspace_id, one in senders
         ],
+    )
+
+
+async def sender(tx: Connection, workspace_id: UUID, sender_id: UUID) -> asyncpg.Record | None:
+    """One sender, deleted or not."""
+    return await tx.fetchrow(
+        "select id, name, email, reply_to, deleted from senders where workspace_id = $1 and id = $2",
+        workspace_id,
+        sender_id,
     )
