@@ -73,7 +73,7 @@ async def _marked(db, workspace_id, campaign):
     await deliver(db.worker, MAIN, campaign.events())
     async with db.worker.transaction() as tx:
         epoch = await mailers.register(tx, mailer_id, "gone")
-        taken = await marks.take(tx, mailer_id, epoch, 64, {"other": 64})
+        taken = await marks.take(tx, mailer_id, epoch, 64, marks.unlimited(["other"], 64))
     assert len(taken) == len(campaign.recipients)
     return mailer_id, epoch, taken
 

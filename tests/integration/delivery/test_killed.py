@@ -214,9 +214,9 @@ async def test_a_mark_of_unknown_fate_is_given_back(delivery_db, workspace_id, s
     mailer = make_mailer(delivery_db, smtp_server.port)
     assert await mailer.lease.renew()
     async with delivery_db.worker.transaction() as tx:
-        lost = await marks.take(tx, mailer.lease.mailer_id, mailer.lease.epoch, 4, {"other": 64})
+        lost = await marks.take(tx, mailer.lease.mailer_id, mailer.lease.epoch, 4, marks.unlimited(["other"], 64))
     async with delivery_db.worker.transaction() as tx:
-        got = await marks.take(tx, mailer.lease.mailer_id, mailer.lease.epoch, 3, {"other": 64})
+        got = await marks.take(tx, mailer.lease.mailer_id, mailer.lease.epoch, 3, marks.unlimited(["other"], 64))
     known = [row["id"] for row in got]
     async with delivery_db.worker.transaction() as tx:
         await marks.give_back_unknown(tx, mailer.lease.mailer_id, mailer.lease.epoch, known)

@@ -55,7 +55,7 @@ async def test_random_histories(delivery_db, workspace_id, seed):
         some = chance.choice(sorted(model))
         if what == "take":
             async with delivery_db.worker.transaction() as tx:
-                rows = await marks.take(tx, mailer, epoch, chance.randint(1, 3), {"other": 64})
+                rows = await marks.take(tx, mailer, epoch, chance.randint(1, 3), marks.unlimited(["other"], 64))
             for row in rows:
                 step(row["id"], ledger.take(model[row["id"]], state, None))
             if state != "running":

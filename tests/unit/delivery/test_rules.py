@@ -1,50 +1,9 @@
-"""Pacing, machines, pages, providers."""
+"""Machines, pages, providers."""
 
 import pytest
 from delivery.domain import pages
 from delivery.domain.machines import machine_rule
-from delivery.domain.pacing import FIRST_PAUSE_S, MOST_PAUSE_S, Pacing
 from delivery.domain.providers import PROVIDERS, provider_of
-
-
-class TestPacing:
-    def test_everything_is_allowed_at_first(self):
-        assert Pacing(64).quotas(("gmail", "other"), 10, 0) == {"gmail": 10, "other": 10}
-
-    def test_a_provider_that_asks_for_less_is_paused_and_halved_and_others_are_not(self):
-        pacing = Pacing(64)
-        pacing.slow_down("gmail", 0)
-        assert pacing.quotas(("gmail", "other"), 64, 1) == {"other": 64}
-        assert pacing.quotas(("gmail",), 64, FIRST_PAUSE_S) == {"gmail": 32}
-        assert pacing.next_change(1) == FIRST_PAUSE_S
-
-    def test_replies_that_come_together_count_once(self):
-        pacing = Pacing(64)
-        for _ in range(10):
-            pacing.slow_down("gmail", 1)
-        assert pacing.quotas(("gmail",), 64, 100) == {"gmail": 32}
-
-    def test_it_never_stops_for_good_and_the_pause_has_a_limit(self):
-        pacing, now = Pacing(64), 0.0
-        for _ in range(50):
-            pacing.slow_down("gmail", now)
-            now += MOST_PAUSE_S + 1
-        assert pacing.quotas(("gmail",), 64, now) == {"gmail": 1}
-
-    def test_success_grows_it_back(self):
-        pacing = Pacing(8)
-        pacing.slow_down("gmail", 0)
-        for _ in range(20):
-            pacing.accepted("gmail")
-        assert pacing.quotas(("gmail",), 64, 100) == {"gmail": 8}
-
-    def test_what_is_under_way_counts(self):
-        pacing = Pacing(4)
-        for _ in range(4):
-            pacing.began("gmail")
-        assert pacing.quotas(("gmail",), 64, 0) == {}
-        pacing.ended("gmail")
-        assert pacing.quotas(("gmail",), 64, 0) == {"gmail": 1}
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,9 @@ LEDGER = Gauge(
     "Rows of the send ledger that are open or uncertain; held: waiting, of a campaign that is paused or held",
     ["status"],
 )
+SLOWED = Counter(
+    "barid_send_slowed_total", "Times that a provider asked for less, and all mailers halved their speed", ["provider"]
+)
 LEDGER_MENDED = Counter(
     "barid_ledger_mends_total", "Campaigns whose counters differed from their ledger rows", ["service"]
 )

@@ -90,3 +90,49 @@ class RotationUnderWay(Conflict):
 
     code = "rotation_under_way"
     remedy = "Publish the records that the domain's checks name, and POST /v1/domains/{domain_id}/check"
+
+
+class RouteNotFound(NotFound):
+    """There is no such route."""
+
+    code = "route_not_found"
+
+
+class RouteNameTaken(Conflict):
+    """Another route of this workspace has this name."""
+
+    code = "route_name_taken"
+    remedy = "Choose another name, or change the route that has it"
+
+
+class RouteHostRefused(Invalid):
+    """Mail cannot go to this host."""
+
+    code = "route_host_refused"
+    remedy = "Name a host on the internet; an operator can allow private networks with BARID_ROUTE_NETWORKS"
+
+
+class InvalidRoute(Invalid):
+    """The parts of the route do not fit together."""
+
+    code = "invalid_route"
+
+
+class DirectNotOffered(Invalid):
+    """Mail is handed to a relay; it is not sent to the recipients' servers directly."""
+
+    code = "direct_not_offered"
+    remedy = "Name a relay: your provider's, or a mail server of your own that sends to the recipients' servers"
+
+
+class WarmupNotFound(NotFound):
+    """There is no warm-up plan for this domain."""
+
+    code = "warmup_not_found"
+
+
+class InvalidDomain(Invalid):
+    """This is not the name of a domain."""
+
+    code = "invalid_domain"
+    remedy = "Give the domain behind the @ of the sender's address, such as example.org"

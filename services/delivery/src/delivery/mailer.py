@@ -8,7 +8,9 @@ from random import Random
 
 from common.clock import SYSTEM_CLOCK
 from common.db.pool import Database
+from common.errors import Misconfigured
 
+from delivery.domain import limits
 from delivery.domain.return_path import ReturnPaths
 from delivery.domain.sealing import Sealer
 from delivery.domain.tokens import TokenKeys
@@ -22,7 +24,7 @@ from delivery.use_cases.signing import DomainKeys, Signer
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Send until told to stop; then finish what is under way and record it."""
-    route = Route.parse(settings.smtp_url.get_secret_value())
+    route = Route.parse(settings.smtp_url.get_secret_value(), _limits(settings))
     keys = TokenKeys(settings.link_key_ring())
     return_paths = ReturnPaths(settings.link_key_ring(), settings.bounce_address)
     sealer = Sealer(settings.sealing_key_ring())
@@ -38,7 +40,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             messages_per_connection=settings.smtp_messages_per_connection,
             dot_timeout_s=settings.smtp_dot_timeout_s,
             retry_first=timedelta(seconds=settings.retry_first_s),
+            networks=settings.route_network_list(),
         )
-        await Mailer(database, route, composer, options, SYSTEM_CLOCK, Random()).run(stop)  # noqa: S311 - jitter
+        rng = Random()  # noqa: S311 - jitter
+        await Mailer(database, route, composer, options, SYSTEM_CLOCK, rng, sealer).run(stop)
     finally:
         await database.close()
+
+
+def _limits(settings: Settings) -> limits.Limits:
+    try:
+        return limits.from_text(settings.smtp_limits)
+    except ValueError as error:
+        raise Misconfigured(f"BARID_SMTP_LIMITS: {error}") from error

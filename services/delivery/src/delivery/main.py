@@ -6,11 +6,12 @@ from common.web.app import create_app as create_base_app
 from common.web.server import serve
 from fastapi import FastAPI
 
-from delivery.api import bounces, domains, messages, single_mail
+from delivery.api import bounces, domains, messages, routes, single_mail
 from delivery.dns.resolver import Resolver
 from delivery.domain.domain_checks import Facts
 from delivery.domain.sealing import Sealer
 from delivery.settings import Settings
+from delivery.use_cases.routes import Routes
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -19,9 +20,10 @@ def create_app(settings: Settings) -> FastAPI:
         service="delivery",
         title="Barid delivery",
         settings=settings,
-        routers=[messages.router, single_mail.router, bounces.router, domains.router],
+        routers=[messages.router, single_mail.router, bounces.router, domains.router, routes.router],
     )
     app.state.sealer = Sealer(settings.sealing_key_ring())
+    app.state.routes = Routes(app.state.sealer, settings.route_network_list())
     app.state.resolver = Resolver(settings.dns_resolvers, settings.dns_timeout_s)
     app.state.sending_facts = Facts(settings.spf_mechanisms(), settings.sending_addresses(), settings.bounce_domain())
     return app

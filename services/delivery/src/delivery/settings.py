@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address
 
+from common.egress import Network, networks
 from common.errors import Misconfigured
 from common.settings import ServiceSettings, key_ring
 from pydantic import Field, SecretStr
@@ -63,6 +64,17 @@ class Settings(ServiceSettings):
         validation_alias="BARID_SEALING_KEYS",
         description="<key id>:<base64 of 32 bytes>, the newest first; seals secrets at rest; needed in production",
     )
+    smtp_limits: str = Field(
+        "",
+        validation_alias="BARID_SMTP_LIMITS",
+        description="limits of BARID_SMTP_URL that all mailers keep together, by provider, * for the rest: JSON such as"
+        ' {"gmail": {"per_second": 20, "connections": 10, "messages_per_connection": 50}}',
+    )
+    route_networks: str = Field(
+        "",
+        validation_alias="BARID_ROUTE_NETWORKS",
+        description="private networks in which the hosts of workspaces' routes may be, by commas: 10.0.0.0/8",
+    )
     tracker_host: str = "127.0.0.1"
     tracker_port: int = 8090
 
@@ -81,6 +93,10 @@ class Settings(ServiceSettings):
     def bounce_domain(self) -> str | None:
         """The domain of BARID_BOUNCE_ADDRESS."""
         return self.bounce_address.rpartition("@")[2].lower() if self.bounce_address else None
+
+    def route_network_list(self) -> tuple[Network, ...]:
+        """The private networks in which hosts of routes may be. Raises Misconfigured."""
+        return networks("BARID_ROUTE_NETWORKS", self.route_networks)
 
     def sealing_key_ring(self) -> dict[str, bytes]:
         """Key id → key, the one that seals first; without one, the development's. Raises Misconfigured."""

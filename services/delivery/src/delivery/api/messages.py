@@ -45,6 +45,7 @@ class Attempt(BaseModel):
 
 class MessageOut(BaseModel):
     """One mail to one person. `reason`: why it failed, was suppressed or is uncertain. `email` is normalised.
+    `route_id`: the way out of the last attempt; null before the first, and over the platform's route.
 
     `history`: the attempts that did not succeed, in order, and the one that did.
     """
@@ -58,6 +59,7 @@ class MessageOut(BaseModel):
     reason: str | None
     attempts: int
     provider: str
+    route_id: UUID | None
     variant_id: str | None
     next_at: datetime | None
     sent_at: datetime | None
@@ -159,6 +161,7 @@ def _out(row: asyncpg.Record) -> MessageOut:
         reason=row["class"] or None,
         attempts=row["attempt"],
         provider=row["provider"],
+        route_id=row["route_id"],
         variant_id=row["variant_id"],
         next_at=row["next_at"] if row["status"] in {"pending", "deferred"} else None,
         sent_at=row["sent_at"],

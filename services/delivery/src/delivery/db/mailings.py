@@ -57,6 +57,8 @@ update mailings m set active = true from unnest($1::uuid[], $2::uuid[]) as u (wo
  where m.workspace_id = u.workspace_id and m.id = u.id and not m.active
 """
 
+_ACTIVE_AMONG = "select distinct workspace_id from mailings where active and workspace_id = any($1)"
+
 _TOUCH = """
 insert into progress as p (workspace_id, mailing_id, revision)
 select distinct workspace_id, id, 1 from unnest($1::uuid[], $2::uuid[]) as u (workspace_id, id) order by 1, 2
@@ -160,6 +162,11 @@ async def complete(tx: Connection, workspace_id: UUID, campaign_id: UUID, outcom
 async def activate(tx: Connection, keys: Keys) -> None:
     """Show mailings to the mailers."""
     await tx.execute(_ACTIVATE, *_columns(keys))
+
+
+async def active_among(tx: Connection, workspace_ids: list[UUID]) -> list[UUID]:
+    """Those of the workspaces that have something to send."""
+    return [row["workspace_id"] for row in await tx.fetch(_ACTIVE_AMONG, workspace_ids)]
 
 
 async def touch(tx: Connection, keys: Keys) -> None:

@@ -1,25 +1,41 @@
 """The mark: one statement takes due messages, checks blocks and campaign state, and writes the intents."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
 from common.db.pool import Connection
 
+# The workspace of the platform's own route.
+PLATFORM = UUID(int=0)
+
 # Active mailings are few; each is probed per provider through messages_due. Lanes in order, then workspaces in turn.
 # The share lock on the mailing makes a pause wait for the marks under way: who sees the pause sees their intents.
+# `way`: whose routes a workspace's mail goes over, its own or the platform's. A way has a quota per provider; several
+# providers can share the room of one bucket. `warm`: plans of sending domains; single mail is not held back by them.
+# Candidates are more than are wanted, as others may hold some of them; `granted` takes no more than there is room for.
+# A message that was due and had to wait for us does not grow older by it: first_4xx_at moves along.
 _TAKE = """
 with want as materialized (
-  select w.workspace_id, w.id, w.lane, w.purpose_id, w.traceparent from mailings w
+  select w.workspace_id, w.id, w.lane, w.purpose_id, w.traceparent, x.plan, x.allowance,
+         case when w.workspace_id = any($9) then w.workspace_id else $10 end as way
+    from mailings w
+    left join unnest($11::uuid[], $12::text[], $13::int[], $14::int[]) as x (workspace_id, domain, plan, allowance)
+      on x.workspace_id = w.workspace_id and x.domain = lower(split_part(w.sender ->> 'email', '@', 2))
    where w.active and w.started and w.state = 'running' and w.held_reason is null
      and (w.send_until is null or w.send_until > now())
+     and (x.allowance > 0 or x.allowance is null or w.lane = 0)
      and exists (select from mailers where id = $1 and epoch = $2 and expires_at > now())
    for share of w skip locked
 ), due as (
-  select w.lane, w.purpose_id, r.workspace_id, r.id, p.quota,
+  select w.lane, w.purpose_id, w.plan, w.allowance, r.workspace_id, r.id, p.quota, p.bucket, p.room, p.paced,
          row_number() over (partition by w.lane, w.workspace_id order by r.next_at, r.id) as turn,
-         row_number() over (partition by p.provider order by w.lane, r.next_at, r.id) as of_provider
-    from want w cross join unnest($4::text[], $5::int[]) as p (provider, quota)
+         row_number() over (partition by p.way, p.provider order by w.lane, r.next_at, r.id) as of_provider,
+         row_number() over (partition by p.bucket order by w.lane, r.next_at, r.id) as of_bucket
+    from want w
+    join unnest($4::uuid[], $5::text[], $6::int[], $7::int[], $8::int[], $15::boolean[])
+         as p (way, provider, quota, bucket, room, paced) on p.way = w.way
     cross join lateral (
       select m.workspace_id, m.id, m.next_at from messages m
        where m.workspace_id = w.workspace_id and m.mailing_id = w.id and m.provider = p.provider
@@ -27,15 +43,22 @@ with want as materialized (
        order by m.next_at, m.id limit least(p.quota, $3) * 2
     ) r
 ), picked as (
-  select workspace_id, id, lane, purpose_id, turn from due
-   where of_provider <= quota * 2 order by lane, turn limit $3 * 2
+  select * from due where of_provider <= quota * 2 and of_bucket <= room * 2 order by lane, turn limit $3 * 2
 ), locked as (
-  select m.workspace_id, m.id, m.kind, m.contact_id, m.email, m.address_hash, m.domain_hash, p.purpose_id
+  select m.workspace_id, m.id, m.kind, m.contact_id, m.email, m.address_hash, m.domain_hash, m.provider,
+         p.purpose_id, p.lane, p.turn, p.plan, p.allowance, p.quota, p.bucket, p.room, p.paced
     from picked p join messages m on m.workspace_id = p.workspace_id and m.id = p.id
    where m.status in ('pending', 'deferred') and m.next_at <= now()
    order by p.lane, p.turn limit $3 for update of m skip locked
+), granted as (
+  select * from (
+    select l.*, row_number() over (partition by bucket, provider order by lane, turn) as of_provider,
+           row_number() over (partition by bucket order by lane, turn) as of_bucket,
+           case when lane > 0 then row_number() over (partition by plan order by lane, turn) end as of_plan
+      from locked l) ranked
+   where of_provider <= quota and of_bucket <= room and (plan is null or of_plan is null or of_plan <= allowance)
 ), verdict as (
-  select l.workspace_id, l.id, case when l.email is null then 'erased' else (
+  select l.workspace_id, l.id, l.paced, l.plan, case when l.email is null then 'erased' else (
     select case when b.own_id is not null then b.own_reason else b.told_reason end from blocks b
      where b.workspace_id = l.workspace_id and (b.own_id is not null or b.told_blocked)
        and ((b.scope = 'address' and b.subject = l.address_hash)
@@ -44,20 +67,22 @@ with want as materialized (
              and b.subject = uuid_send(l.contact_id) || uuid_send(l.purpose_id)
              and (l.kind = 'campaign' or b.own_id is not null or b.told_reason = 'unsubscribed')))
      limit 1) end as reason
-    from locked l
+    from granted l
 ), moved as (
   update messages m
      set status = case when v.reason is null then 'attempting' else 'suppressed' end, class = coalesce(v.reason, ''),
-         attempt = m.attempt + (v.reason is null)::int, revision = m.revision + 1, mailer_id = $1, mailer_epoch = $2
+         attempt = m.attempt + (v.reason is null)::int, revision = m.revision + 1, mailer_id = $1, mailer_epoch = $2,
+         first_4xx_at = case when v.paced then m.first_4xx_at + (now() - m.next_at) else m.first_4xx_at end
     from verdict v where m.workspace_id = v.workspace_id and m.id = v.id
   returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.lane, m.email, m.language, m.timezone,
             m.country, m.tracking, m.fields, m.variant_id, m.provider, m.status, m.class, m.attempt, m.revision,
-            m.first_4xx_at
+            m.first_4xx_at, v.plan
 ), intent as (
   insert into intents (workspace_id, mailer_id, mailer_epoch, ids)
   select workspace_id, $1, $2, array_agg(id) from moved where status = 'attempting' group by workspace_id
 )
-select m.*, w.traceparent from moved m join want w on w.workspace_id = m.workspace_id and w.id = m.mailing_id
+select m.*, w.traceparent, w.way from moved m join want w on w.workspace_id = m.workspace_id and w.id = m.mailing_id
+ order by m.lane
 """
 
 # Outcomes commit in another order than marks: what is done leaves its intent, an empty intent goes. An id that is
@@ -99,11 +124,68 @@ select m.workspace_id, m.id from unnest($1::uuid[], $2::uuid[]) as u (workspace_
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many messages to a provider may be marked now, over the routes of a way.
+
+    `bucket`, `room`: quotas of the same bucket together get no more than its room. `paced`: there is a limit, for
+    which messages wait.
+    """
+
+    provider: str
+    quota: int
+    bucket: int
+    room: int
+    way: UUID = PLATFORM
+    paced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many messages from a sending domain may be marked now; several spellings share a plan."""
+
+    workspace_id: UUID
+    domain: str
+    plan: int
+    n: int
+
+
+def unlimited(providers: Iterable[str], n: int) -> list[Quota]:
+    """Up to n of each, over the platform's route."""
+    return [Quota(provider, n, bucket, n) for bucket, provider in enumerate(providers)]
+
+
 async def take(
-    tx: Connection, mailer_id: UUID, epoch: int, limit: int, quotas: Mapping[str, int]
+    tx: Connection,
+    mailer_id: UUID,
+    epoch: int,
+    limit: int,
+    quotas: Sequence[Quota],
+    own_ways: Sequence[UUID] = (),
+    warm: Sequence[Allowance] = (),
 ) -> list[asyncpg.Record]:
-    """Mark up to `limit` due messages; those blocked come back as suppressed. Empty without a standing lease."""
-    return await tx.fetch(_TAKE, mailer_id, epoch, limit, list(quotas), list(quotas.values()))
+    """Mark up to `limit` due messages; those blocked come back as suppressed. Empty without a standing lease.
+
+    `own_ways`: workspaces with routes of their own; all others' mail goes over the platform's.
+    """
+    return await tx.fetch(
+        _TAKE,
+        mailer_id,
+        epoch,
+        limit,
+        [one.way for one in quotas],
+        [one.provider for one in quotas],
+        [one.quota for one in quotas],
+        [one.bucket for one in quotas],
+        [one.room for one in quotas],
+        list(own_ways),
+        PLATFORM,
+        [one.workspace_id for one in warm],
+        [one.domain for one in warm],
+        [one.plan for one in warm],
+        [one.n for one in warm],
+        [one.paced for one in quotas],
+    )
 
 
 async def unmark(tx: Connection, mailer_id: UUID, epoch: int, workspace_ids: list[UUID], ids: list[UUID]) -> None:

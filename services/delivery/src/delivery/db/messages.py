@@ -69,7 +69,7 @@ returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.variant_id
 
 COLUMNS = """
   m.id, m.mailing_id, w.campaign_id, m.contact_id, m.kind, m.email, m.status, m.class, m.attempt, m.revision,
-  m.provider, m.variant_id, m.next_at, m.sent_at, m.smtp_code, m.smtp_enhanced, m.smtp_text, m.at, m.history
+  m.provider, m.route_id, m.variant_id, m.next_at, m.sent_at, m.smtp_code, m.smtp_enhanced, m.smtp_text, m.at, m.history
 """
 
 _LIST = f"""

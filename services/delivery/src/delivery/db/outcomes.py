@@ -27,10 +27,11 @@ update messages m set
                       || attempt_note(o.attempt, o.status, o.class, o.code, o.enhanced, o.text)
                  else m.history end,
   variant_id = coalesce(o.variant_id, m.variant_id),
-  sent_at = case when o.status = 'sent' then o.at else m.sent_at end
+  sent_at = case when o.status = 'sent' then o.at else m.sent_at end,
+  route_id = case when o.status = 'pending' then m.route_id else o.route_id end
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::interval[], $7::int[], $8::text[],
-            $9::text[], $10::text[], $11::timestamptz[])
-       as o (workspace_id, id, attempt, status, class, wait, code, enhanced, text, variant_id, at),
+            $9::text[], $10::text[], $11::timestamptz[], $12::uuid[])
+       as o (workspace_id, id, attempt, status, class, wait, code, enhanced, text, variant_id, at, route_id),
      mailings w
 where m.workspace_id = o.workspace_id and m.id = o.id and m.attempt = o.attempt
   and w.workspace_id = m.workspace_id and w.id = m.mailing_id
@@ -85,6 +86,7 @@ class Outcome:
     """How attempt n ended. `wait`: until the next try, for deferred and pending.
 
     `text`: what the server said (then with its code), or why nothing was sent; without it the last word stands.
+    `route_id`: None for the platform's own.
     """
 
     workspace_id: UUID
@@ -98,6 +100,7 @@ class Outcome:
     text: str | None = None
     variant_id: str | None = None
     at: object = None
+    route_id: UUID | None = None
 
 
 async def settle(tx: Connection, outcomes: Sequence[Outcome]) -> list[asyncpg.Record]:
@@ -116,6 +119,7 @@ async def settle(tx: Connection, outcomes: Sequence[Outcome]) -> list[asyncpg.Re
         [o.text for o in rows],
         [o.variant_id for o in rows],
         [o.at for o in rows],
+        [o.route_id for o in rows],
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from delivery.domain.smtp_replies import Phase
 from delivery.smtp.connection import Connection, ConnectionEnded, LostCause, Reply
-from delivery.smtp.route import Route
+from delivery.smtp.route import CONNECT_S, Route
 
 COMMAND_S = 300.0
 DATA_S = 120.0
@@ -84,10 +84,10 @@ class Dialogue:
         """Whether a connection stands, as far as this side knows."""
         return self._connection is not None and self._connection.is_open
 
-    async def connect(self) -> None:
+    async def connect(self, timeout_s: float = CONNECT_S) -> None:
         """Connect afresh. Raises aiosmtplib's errors or OSError: the route is at fault."""
         self.abort()
-        self._connection = Connection(await self._route.connect())
+        self._connection = Connection(await self._route.connect(timeout_s))
         self.carried = 0
 
     def supports(self, extension: str) -> bool:

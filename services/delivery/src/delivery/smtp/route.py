@@ -1,32 +1,60 @@
-"""The way out: where and how to connect, and whether it is known to be down."""
+"""A way out: where and how to connect, and whether it is known to be down."""
 
+import socket
 import ssl
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from random import Random
+from typing import Literal
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 import aiosmtplib
+from common import egress
 from common.errors import Misconfigured
 
+from delivery.domain.limits import Limits
+
 CONNECT_S = 30.0
+# A host that a user named must not keep a worker for long.
+GUARDED_CONNECT_S = 10.0
 BREAK_FIRST_S = 1.0
 BREAK_MOST_S = 60.0
+# The route of BARID_SMTP_URL, and the workspace it is of.
+PLATFORM = UUID(int=0)
+
+# offered: STARTTLS where the server offers it, as BARID_SMTP_URL has it; routes of workspaces say what they want.
+Tls = Literal["implicit", "starttls", "offered", "none"]
+
+
+class RouteRefused(OSError):
+    """Nothing was connected to: the route itself is not allowed. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A parsed BARID_SMTP_URL."""
+    """A parsed BARID_SMTP_URL, or a route of a workspace with its password opened.
+
+    `allowed`: None for the operator's own route; else the private networks in which the host may be.
+    """
 
     host: str
     port: int
     username: str | None
-    password: str | None
-    tls: bool
+    password: str | None = field(repr=False)
+    tls: Tls
+    id: UUID = PLATFORM
+    workspace_id: UUID = PLATFORM
+    revision: int = 0
+    priority: int = 0
+    weight: int = 1
+    limits: Limits = field(default_factory=dict)
+    allowed: Sequence[egress.Network] | None = None
 
     @classmethod
-    def parse(cls, url: str) -> "Route":
+    def parse(cls, url: str, limits: Limits | None = None) -> "Route":
         """Raises Misconfigured, naming the setting and never the password."""
         parts = urlsplit(url)
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
@@ -40,19 +68,27 @@ class Route:
             port,
             unquote(parts.username) if parts.username else None,
             unquote(parts.password) if parts.password else None,
-            parts.scheme == "smtps",
+            "implicit" if parts.scheme == "smtps" else "offered",
+            limits=limits or {},
         )
 
     async def connect(self, timeout_s: float = CONNECT_S) -> aiosmtplib.SMTP:
-        """A connection after EHLO, STARTTLS where offered, and AUTH. Raises aiosmtplib's errors or OSError."""
+        """A connection after EHLO, STARTTLS and AUTH as the route wants them.
+
+        Raises aiosmtplib's errors or OSError, of which RouteRefused is one.
+        """
+        checked = self.tls in {"implicit", "starttls"} or (self.tls == "offered" and self.username is not None)
+        sock = None if self.allowed is None else await self._judged()
         client = aiosmtplib.SMTP(
             hostname=self.host,
-            port=self.port,
+            port=None if sock is not None else self.port,
+            sock=sock,
             username=self.username,
             password=self.password,
-            use_tls=self.tls,
-            tls_context=_trusting() if self.tls or self.username else None,
-            validate_certs=self.tls or self.username is not None,
+            use_tls=self.tls == "implicit",
+            start_tls={"starttls": True, "none": False}.get(self.tls),
+            tls_context=_trusting() if checked else None,
+            validate_certs=checked,
             timeout=timeout_s,
         )
         try:
@@ -62,8 +98,20 @@ class Route:
             await client.ehlo()
         except BaseException:
             client.close()
+            if sock is not None:
+                sock.close()
             raise
         return client
+
+    async def _judged(self) -> socket.socket:
+        """A socket to an address that a user may reach. Raises RouteRefused, OSError."""
+        try:
+            addresses = await egress.addresses_of(self.host, self.port, self.allowed or ())
+        except (egress.ForbiddenHost, egress.UnknownHost) as error:
+            raise RouteRefused(str(error)) from error
+        if self.username and self.tls == "none" and any(map(egress.is_public, addresses)):
+            raise RouteRefused("the password would cross the internet unencrypted: choose starttls or implicit")
+        return await egress.connect(addresses, self.port)
 
 
 @cache
@@ -79,6 +127,8 @@ class Breaker:
         self._rng = rng
         self._failures = 0
         self._until = 0.0
+        # Whether a connection stood since the last failure.
+        self.proven = False
 
     def wait_s(self) -> float:
         """Seconds until the route may be tried again; 0: now."""
@@ -86,6 +136,7 @@ class Breaker:
 
     def failed(self) -> None:
         """The route refused, or could not be reached. Connections that fail together count once."""
+        self.proven = False
         if self.wait_s() > 0:
             return
         self._failures += 1
@@ -96,3 +147,4 @@ class Breaker:
         """A connection stands."""
         self._failures = 0
         self._until = 0.0
+        self.proven = True

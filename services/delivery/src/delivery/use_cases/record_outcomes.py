@@ -59,6 +59,7 @@ async def record_one_by_one(db: Database, mailer_id: UUID, epoch: int, batch: Se
                 outcome.klass,
                 outcome.wait,
                 at=outcome.at,
+                route_id=outcome.route_id,
             )
             await record_outcomes(db, mailer_id, epoch, [bare])
 

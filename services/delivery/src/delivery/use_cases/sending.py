@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -14,19 +14,24 @@ from uuid import UUID
 from common import metrics
 from common.clock import Clock
 from common.db.pool import TRANSIENT, Database
+from common.egress import Network
 from common.telemetry import batch_span
 from opentelemetry.trace import SpanKind
 
 from delivery import events
-from delivery.db import marks
-from delivery.domain.pacing import Pacing
+from delivery.db import budgets, marks
 from delivery.domain.providers import PROVIDERS
-from delivery.smtp.route import Breaker, Route
+from delivery.domain.sealing import Sealer
+from delivery.smtp.pool import Pool
+from delivery.smtp.route import Route
 from delivery.use_cases.composing import Composer
 from delivery.use_cases.lease import RENEW_EVERY_S, RETRY_EVERY_S, Lease
 from delivery.use_cases.record_outcomes import count, record_one_by_one, record_outcomes
+from delivery.use_cases.shaping import Shaping
+from delivery.use_cases.slowing import Slowing
 from delivery.use_cases.tracing import SERVICE
 from delivery.use_cases.transmitting import Transmitter
+from delivery.use_cases.ways import Ways
 from delivery.use_cases.window import FLUSH_AFTER_S, Item, Window
 
 log = logging.getLogger(__name__)
@@ -34,11 +39,14 @@ log = logging.getLogger(__name__)
 IDLE_S = 0.25
 PATROL_S = 1.0
 STALE_S = 10.0
+IDLE_CONNECTION_S = 20.0
+SCARCE_CONNECTION_S = 2.0
+LEAST_IDLE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class SendingOptions:
-    """How a mailer works."""
+    """How a mailer works. `networks`: private ones in which the hosts of routes may be."""
 
     name: str
     window: int = 64
@@ -46,23 +54,38 @@ class SendingOptions:
     messages_per_connection: int = 200
     dot_timeout_s: float = 600.0
     retry_first: timedelta = timedelta(seconds=60)
+    networks: Sequence[Network] = ()
 
 
 class Mailer:
-    """One mailer process. `run` returns when everything marked has its outcome in the ledger."""
+    """One mailer process. `run` returns when everything marked has its outcome in the ledger.
+
+    `route`: the platform's own, for workspaces that have none. `calendar`: says which day it is for warm-up plans;
+    the database's clock without it.
+    """
 
     def __init__(
-        self, db: Database, route: Route, composer: Composer, options: SendingOptions, clock: Clock, rng: Random
+        self,
+        db: Database,
+        route: Route,
+        composer: Composer,
+        options: SendingOptions,
+        clock: Clock,
+        rng: Random,
+        sealer: Sealer | None = None,
+        calendar: Clock | None = None,
     ) -> None:
         self._db = db
         self._options = options
-        self._rng = rng
         self.lease = Lease(db, options.name)
-        self.breaker = Breaker(rng)
-        self.window = Window(options.window, Pacing(options.window))
+        self.ways = Ways(db, route, sealer, options.networks, rng)
+        self.pool = Pool(min(options.connections, options.window), options.dot_timeout_s)
+        self._shaping = Shaping(self.ways, self.pool, calendar)
+        self._slowing = Slowing(db, self.ways, self._shaping, rng)
+        self.window = Window(options.window, self._shaping)
         self._transmitters = [
-            Transmitter(route, self.window, self.lease, self.breaker, composer, options, clock, rng)
-            for _ in range(min(options.connections, options.window))
+            Transmitter(db, self.ways, self.pool, self.window, self._slowing, self.lease, composer, options, clock, rng)
+            for _ in range(self.pool.most)
         ]
         self._batch = max(1, options.window // 3)
         self._stopping = False
@@ -77,7 +100,14 @@ class Mailer:
         while not await self.lease.renew():
             if await _wait(stop, RETRY_EVERY_S):
                 return
-        tasks = [_task(self._keep_lease()), _task(self._patrol()), _task(self._record())]
+        await self.ways.refresh()
+        tasks = [
+            _task(self._keep_lease()),
+            _task(self._patrol()),
+            _task(self._record()),
+            _task(self.ways.keep_fresh()),
+            _task(self._slowing.tell()),
+        ]
         feeder = _task(self._feed())
         workers = [_task(transmitter.run()) for transmitter in self._transmitters]
         await _first(stop, [*tasks, feeder, *workers])
@@ -92,6 +122,7 @@ class Mailer:
         while self.window.items:
             self.window.freed.clear()
             await self.window.freed.wait()
+        await self.pool.close_idle(0)
         self._closed.set()
         self.window.recorded.set()
         for task in tasks:
@@ -100,6 +131,9 @@ class Mailer:
         if self._in_doubt:
             with contextlib.suppress(*TRANSIENT):
                 await self._settle_doubt()
+        with contextlib.suppress(*TRANSIENT):
+            async with self._db.connection() as connection:
+                await budgets.leave(connection, self.lease.mailer_id)
         await self.lease.leave()
         for task in (feeder, *workers):
             if not task.cancelled() and task.exception() is not None:
@@ -107,12 +141,8 @@ class Mailer:
 
     async def _feed(self) -> None:
         while not self._stopping:
-            now = time.monotonic()
             if not self.lease.may_write(self.lease.epoch):
                 await asyncio.sleep(IDLE_S)
-                continue
-            if (broken := self.breaker.wait_s()) > 0:
-                await asyncio.sleep(min(broken, IDLE_S))
                 continue
             free = self.window.free
             if free < self._batch and self.window.items:
@@ -120,29 +150,32 @@ class Mailer:
                 await self.window.freed.wait()
                 continue
             try:
-                taken = await self._take(free, self.window.pacing.quotas(PROVIDERS, free, now))
+                self.window.freed.clear()
+                taken = await self._take(free)
             except TRANSIENT as error:
                 log.warning("cannot mark messages", extra={"error": type(error).__name__})
                 self._in_doubt = True
                 await asyncio.sleep(RETRY_EVERY_S)
                 continue
             if not taken:
-                await asyncio.sleep(IDLE_S)
+                # What is limited may have room again as soon as something is done with.
+                await asyncio.sleep(LEAST_IDLE_S)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.window.freed.wait(), IDLE_S)
 
-    async def _take(self, limit: int, quotas: dict[str, int]) -> int:
-        if not quotas:
-            return 0
+    async def _take(self, limit: int) -> int:
         epoch = self.lease.epoch
         if self._in_doubt:
             await self._settle_doubt()
         async with self._db.transaction() as tx:
-            rows = await marks.take(tx, self.lease.mailer_id, epoch, limit, quotas)
-            suppressed = [row for row in rows if row["status"] == "suppressed"]
+            marked = await self._shaping.take(tx, self.lease.mailer_id, epoch, limit)
+            suppressed = [one.row for one in marked if one.route is None]
             await events.statuses(tx, suppressed)
         count(suppressed)
         now = time.monotonic()
-        for row in rows:
-            if row["status"] == "attempting":
+        for one in marked:
+            if one.route is not None:
+                row = one.row
                 self.window.put(
                     Item(
                         row["workspace_id"],
@@ -153,10 +186,14 @@ class Mailer:
                         row["provider"],
                         now,
                         row,
+                        one.route,
+                        one.bucket,
+                        one.at,
+                        one.day,
                         traceparent=row["traceparent"],
                     )
                 )
-        return len(rows)
+        return len(marked)
 
     async def _settle_doubt(self) -> None:
         """Give back what a commit without an answer may have marked: nothing of it was begun."""
@@ -228,13 +265,13 @@ class Mailer:
     def _close_sockets(self) -> None:
         for item in self.window.waiting():
             self.window.give_back(item)
-        for transmitter in self._transmitters:
-            transmitter.abort()
+        self.pool.abort()
 
     async def _patrol(self) -> None:
         """Give back what waits for a connection when its campaign stopped, or when it waited too long."""
         while True:
             await asyncio.sleep(PATROL_S)
+            await self.pool.close_idle(IDLE_CONNECTION_S, self._shaping.scarce(), SCARCE_CONNECTION_S)
             now = time.monotonic()
             waiting = self.window.waiting()
             if not waiting:

@@ -1,4 +1,4 @@
-"""One connection's worker: takes marked messages, sends them, and says what became of them."""
+"""A worker that sends one message at a time: takes marked ones, sends them, and says what became of them."""
 
 import asyncio
 import logging
@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 
 import aiosmtplib
 from common.clock import Clock
+from common.db.pool import TRANSIENT, Database
 
-from delivery.domain import smtp_replies
+from delivery.domain import limits, smtp_replies
+from delivery.domain.pacing import LATE_S
 from delivery.smtp.dialogue import Dialogue, Lost, NotStarted, Replied, Result, TooLarge, UnsafeAddress
-from delivery.smtp.route import Breaker, Route
+from delivery.smtp.pool import Pool
+from delivery.smtp.route import CONNECT_S, GUARDED_CONNECT_S
 from delivery.use_cases.composing import Composer, Mail, Uncomposable
 from delivery.use_cases.lease import Lease
+from delivery.use_cases.slowing import Slowing
 from delivery.use_cases.tracing import DialogueSpans
+from delivery.use_cases.ways import Ways
 from delivery.use_cases.window import Item, Window
 
 if TYPE_CHECKING:
@@ -23,33 +28,34 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-IDLE_CONNECTION_S = 20.0
-
 
 class Transmitter:
-    """Owns one connection of the pool."""
+    """Uses one connection of the pool at a time."""
 
     def __init__(
         self,
-        route: Route,
+        db: Database,
+        ways: Ways,
+        pool: Pool,
         window: Window,
+        slowing: Slowing,
         lease: Lease,
-        breaker: Breaker,
         composer: Composer,
         options: "SendingOptions",
         clock: Clock,
         rng: Random,
     ) -> None:
+        self._db = db
+        self._ways = ways
+        self._pool = pool
         self._window = window
+        self._slowing = slowing
         self._lease = lease
-        self._breaker = breaker
         self._composer = composer
         self._options = options
         self._clock = clock
         self._rng = rng
-        self._dialogue = Dialogue(route, options.dot_timeout_s)
         self._done = asyncio.Event()
-        self._used_at = 0.0
         self._spans = DialogueSpans()
 
     def finish(self) -> None:
@@ -58,10 +64,6 @@ class Transmitter:
         So the longest wait of a mailer that ends is the one after the dot (BARID_SMTP_DOT_TIMEOUT_S).
         """
         self._done.set()
-
-    def abort(self) -> None:
-        """Close the socket now, whatever is under way."""
-        self._dialogue.abort()
 
     async def run(self) -> None:
         """Send what the window's queue gives."""
@@ -73,25 +75,26 @@ class Transmitter:
                     await self._handle(item)
         finally:
             done.cancel()
-            await self._dialogue.quit()
 
     async def _next(self, done: "asyncio.Task[bool]") -> Item | None:
         queue = self._window.queue
         if not queue.empty():
-            return queue.get_nowait()
+            return queue.get_nowait()[2]
         getting = asyncio.create_task(queue.get())
-        await asyncio.wait([getting, done], timeout=IDLE_CONNECTION_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([getting, done], return_when=asyncio.FIRST_COMPLETED)
         if getting.done():
-            return getting.result()
+            return getting.result()[2]
         getting.cancel()
-        if not self._done.is_set():
-            await self._dialogue.quit()
         return None
 
     async def _handle(self, item: Item) -> None:
+        if not self._window.shaping.may_open(item.line):
+            self._window.park(item)
+            return
         item.begun = True
+        dialogue = await self._pool.take(item.route, item.bucket)
         try:
-            await self._attempt(item)
+            await self._attempt(item, dialogue)
         except Uncomposable as error:
             self._window.settle(item, "failed", klass=error.klass, text=smtp_replies.without_addresses(str(error)))
         except UnsafeAddress as error:
@@ -101,53 +104,72 @@ class Transmitter:
         except Exception:
             # Nothing was written to a socket that the dialogue would not know of.
             log.exception("a message could not be tried", extra=_about(item))
-            self._dialogue.abort()
+            dialogue.abort()
             self._window.settle(item, "deferred", wait=self._wait_for(item))
+        finally:
+            self._pool.give(dialogue)
+            self._window.unpark(item.line)
 
-    async def _attempt(self, item: Item) -> None:
-        if not self._lease.may_write(item.epoch) or not await self._connected():
+    async def _attempt(self, item: Item, dialogue: Dialogue) -> None:
+        ready = self._lease.may_write(item.epoch) and self._ways.stands(item.route) and await self._on_time(item)
+        if not ready or not await self._connected(item, dialogue):
             self._window.settle(item, "pending")
             return
-        mail = await self._composer.compose(item.row, utf8=self._dialogue.supports("smtputf8"))
+        mail = await self._composer.compose(item.row, utf8=dialogue.supports("smtputf8"))
         item.variant_id = mail.variant_id
+        began_at = time.monotonic()
         with self._spans.of(item):
-            result = await self._send_once(item, mail)
-        self._used_at = time.monotonic()
-        self._settle(item, result)
+            result = await self._send_once(item, mail, dialogue)
+        self._settle(item, result, began_at)
 
-    async def _send_once(self, item: Item, mail: Mail) -> Result:
-        fresh = self._dialogue.carried == 0
-        result = await self._send(item, mail.sender, mail.recipient, mail.body)
+    async def _on_time(self, item: Item) -> bool:
+        """Whether it may begin now: in its slot, or in another one where it missed its own."""
+        if item.at is None or time.monotonic() <= item.at + LATE_S:
+            return True
+        try:
+            async with self._db.transaction() as tx:
+                item.at = await self._window.shaping.slot_again(tx, item.route, item.bucket)
+        except TRANSIENT:
+            return False
+        if item.at is None:
+            return False
+        await asyncio.sleep(max(0.0, item.at - time.monotonic()))
+        return True
+
+    async def _send_once(self, item: Item, mail: Mail, dialogue: Dialogue) -> Result:
+        fresh = dialogue.carried == 0
+        result = await self._send(item, mail, dialogue)
         stale = isinstance(result, Lost) and not result.after_dot and result.phase == "mail" and not fresh
-        if stale and await self._connected():
+        if stale and await self._connected(item, dialogue):
             # The peer had closed an idle connection; the message itself met nothing yet.
-            result = await self._send(item, mail.sender, mail.recipient, mail.body)
+            result = await self._send(item, mail, dialogue)
         return result
 
-    async def _send(self, item: Item, sender: str, recipient: str, body: bytes) -> Result:
+    async def _send(self, item: Item, mail: Mail, dialogue: Dialogue) -> Result:
         def may_write() -> bool:
             return self._lease.may_write(item.epoch) and not self._done.is_set()
 
-        return await self._dialogue.send(sender, recipient, body, may_write)
+        return await dialogue.send(mail.sender, mail.recipient, mail.body, may_write)
 
-    async def _connected(self) -> bool:
-        dialogue = self._dialogue
-        if dialogue.connected and dialogue.carried < self._options.messages_per_connection:
+    async def _connected(self, item: Item, dialogue: Dialogue) -> bool:
+        route, limit = item.route, limits.limit_of(item.route.limits, item.bucket)
+        most = limit.messages_per_connection or self._options.messages_per_connection
+        if dialogue.connected and dialogue.carried < most:
             return True
         if dialogue.connected:
             await dialogue.quit()
-        if self._breaker.wait_s() > 0:
+        if self._ways.breaker(route).wait_s() > 0:
             return False
         try:
-            await dialogue.connect()
-        except (aiosmtplib.SMTPException, OSError) as error:
+            await dialogue.connect(CONNECT_S if route.allowed is None else GUARDED_CONNECT_S)
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             log.warning("the SMTP server cannot be reached", extra={"error": type(error).__name__})
-            self._breaker.failed()
+            self._ways.failed(route, why(error))
             return False
-        self._breaker.worked()
+        self._ways.worked(route)
         return True
 
-    def _settle(self, item: Item, result: Result) -> None:
+    def _settle(self, item: Item, result: Result, began_at: float) -> None:
         window = self._window
         match result:
             case NotStarted():
@@ -157,17 +179,17 @@ class Transmitter:
             case Lost(cause=cause):
                 window.settle(item, "deferred", wait=self._wait_for(item), text=cause)
             case Replied(code=code, text=text, phase="body") if 200 <= code < 300:
-                window.pacing.accepted(item.provider)
+                self._slowing.accepted(item.route, item.provider)
                 window.settle(item, "sent", at=self._clock.now(), **_reply(code, text))
             case Replied(code=code, text=text, phase=phase):
-                self._refused(item, code, text, phase)
+                self._refused(item, code, text, phase, began_at)
 
-    def _refused(self, item: Item, code: int, text: str, phase: smtp_replies.Phase) -> None:
+    def _refused(self, item: Item, code: int, text: str, phase: smtp_replies.Phase, began_at: float) -> None:
         verdict = smtp_replies.classify(code, text, phase)
-        if verdict.slow:
-            self._window.pacing.slow_down(item.provider, time.monotonic())
+        if verdict.slow and self._slowing.asked_for_less(item.route, item.provider, began_at):
+            self._window.give_back_all(item.route, item.provider)
         if verdict.route:
-            self._breaker.failed()
+            self._ways.failed(item.route, f"{code} {smtp_replies.without_addresses(text)}")
             self._window.settle(item, "pending", wait=timedelta(seconds=1))
         elif verdict.temporary:
             self._window.settle(item, "deferred", wait=self._wait_for(item), **_reply(code, text))
@@ -178,6 +200,13 @@ class Transmitter:
         since: datetime | None = item.row["first_4xx_at"]
         refused_for = self._clock.now().astimezone(UTC) - since if since else timedelta(0)
         return smtp_replies.backoff(refused_for, self._rng, self._options.retry_first)
+
+
+def why(error: Exception) -> str:
+    """What kept a connection from being made, for people."""
+    code = getattr(error, "code", None)
+    said = smtp_replies.without_addresses(str(getattr(error, "message", None) or error))
+    return f"{code} {said}" if isinstance(code, int) else said or type(error).__name__
 
 
 def _about(item: Item) -> dict[str, str]:

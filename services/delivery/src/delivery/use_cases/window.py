@@ -1,21 +1,30 @@
 """What one mailer has under its intents: never more than W messages, from the mark to the outcome's commit."""
 
 import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from delivery.db.outcomes import Outcome
-from delivery.domain.pacing import Pacing
+from delivery.smtp.pool import Line, line_of
+from delivery.smtp.route import PLATFORM, Route
+from delivery.use_cases.shaping import Day, Shaping
 
 FLUSH_AFTER_S = 0.04
 
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """One marked message. `begun`: its dialogue is under way. `dropped`: it must not begin any more."""
+    """One marked message. `begun`: its dialogue is under way. `dropped`: it must not begin any more.
+
+    `at`: its slot (monotonic), before which it must not begin; `day`: the day of a warm-up that it counts for.
+    """
 
     workspace_id: UUID
     id: UUID
@@ -25,19 +34,33 @@ class Item:
     provider: str
     marked_at: float
     row: asyncpg.Record
+    route: Route
+    bucket: str
+    at: float | None = None
+    day: Day | None = None
     begun: bool = False
     dropped: bool = False
     variant_id: str | None = None
     traceparent: str | None = None
 
+    @property
+    def line(self) -> Line:
+        """The connections it may go by."""
+        return line_of(self.route, self.bucket)
+
 
 @dataclass(slots=True)
 class Window:
-    """Items by their place: waiting in `queue`, under way, or with an outcome that is not yet committed."""
+    """Items by their place: waiting in `queue`, under way, or with an outcome that is not yet committed.
+
+    `parked`: for a connection of a limited number. The queue gives single mail first, then what has a slot.
+    """
 
     size: int
-    pacing: Pacing
-    queue: "asyncio.Queue[Item]" = field(default_factory=asyncio.Queue)
+    shaping: Shaping
+    queue: "asyncio.PriorityQueue[tuple[int, int, Item]]" = field(default_factory=asyncio.PriorityQueue)
+    parked: dict[Line, deque[Item]] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=count)
     items: dict[tuple[UUID, int], Item] = field(default_factory=dict)
     outcomes: list[tuple[Item, Outcome]] = field(default_factory=list)
     freed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -51,13 +74,44 @@ class Window:
     def put(self, item: Item) -> None:
         """A marked message waits for a connection."""
         self.items[(item.id, item.attempt)] = item
-        self.pacing.began(item.provider)
-        self.queue.put_nowait(item)
+        self.shaping.began(item.line)
+        if item.at is None:
+            self.enqueue(item)
+        else:
+            asyncio.get_running_loop().call_later(max(0.0, item.at - time.monotonic()), self.enqueue, item)
+
+    def enqueue(self, item: Item) -> None:
+        """Its time has come."""
+        urgency = item.row["lane"] * 2 + (item.at is None)
+        self.queue.put_nowait((urgency, next(self.numbers), item))
+
+    def park(self, item: Item) -> None:
+        """All connections that it may go by are in use: it waits for one."""
+        self.parked.setdefault(item.line, deque()).append(item)
+
+    def unpark(self, line: Line) -> None:
+        """A connection is free."""
+        waiting = self.parked.get(line) or deque()
+        while waiting:
+            if not (item := waiting.popleft()).dropped:
+                self.enqueue(item)
+                return
 
     def settle(self, item: Item, status: Any, **details: Any) -> None:
         """Its outcome is known."""
-        self.pacing.ended(item.provider)
-        outcome = Outcome(item.workspace_id, item.id, item.attempt, status, variant_id=item.variant_id, **details)
+        self.shaping.ended(item.line)
+        if item.day is not None and status in {"pending", "deferred"}:
+            self.shaping.refund(item.day)
+        route_id = item.route.id if item.route.id != PLATFORM else None
+        outcome = Outcome(
+            item.workspace_id,
+            item.id,
+            item.attempt,
+            status,
+            variant_id=item.variant_id,
+            route_id=route_id,
+            **details,
+        )
         self.outcomes.append((item, outcome))
         self.recorded.set()
 
@@ -65,6 +119,12 @@ class Window:
         """It never began: it waits for another turn."""
         item.dropped = True
         self.settle(item, "pending")
+
+    def give_back_all(self, route: Route, provider: str) -> None:
+        """Nothing more is sent to this provider for now."""
+        for item in self.waiting():
+            if item.provider == provider and item.route.id == route.id:
+                self.give_back(item)
 
     def committed(self, batch: list[tuple[Item, Outcome]]) -> None:
         """Outcomes are in the ledger, and their ids under no intent."""

@@ -1,0 +1,69 @@
+"""Open connections between messages, by what they may carry."""
+
+import time
+from collections import Counter
+from uuid import UUID
+
+from delivery.smtp.dialogue import Dialogue
+from delivery.smtp.route import Route
+
+# A route in one revision, and whose limit on connections it counts against.
+Line = tuple[UUID, int, str]
+
+
+def line_of(route: Route, bucket: str) -> Line:
+    """The connections that a message over this route may use."""
+    return (route.id, route.revision, bucket)
+
+
+class Pool:
+    """At most `most` connections stand, those in use included."""
+
+    def __init__(self, most: int, dot_timeout_s: float) -> None:
+        self.most = most
+        self._dot_timeout_s = dot_timeout_s
+        self._idle: list[tuple[float, Line, Dialogue]] = []
+        self._busy: dict[Dialogue, Line] = {}
+        self.in_use: Counter[Line] = Counter()
+
+    def idle(self, line: Line) -> int:
+        """How many stand and wait."""
+        return sum(one == line for _, one, _ in self._idle)
+
+    async def take(self, route: Route, bucket: str) -> Dialogue:
+        """The connection that was used last, or a new one that is not connected yet."""
+        line = line_of(route, bucket)
+        found: Dialogue | None = None
+        for at in range(len(self._idle) - 1, -1, -1):
+            if self._idle[at][1] == line:
+                found = self._idle.pop(at)[2]
+                break
+        dialogue = found or Dialogue(route, self._dot_timeout_s)
+        self._busy[dialogue] = line
+        self.in_use[line] += 1
+        if found is None and len(self._busy) + len(self._idle) > self.most and self._idle:
+            await self._idle.pop(0)[2].quit()
+        return dialogue
+
+    def give(self, dialogue: Dialogue) -> None:
+        """The message is done with."""
+        line = self._busy.pop(dialogue)
+        self.in_use[line] -= 1
+        if dialogue.connected:
+            self._idle.append((time.monotonic(), line, dialogue))
+
+    async def close_idle(self, seconds: float, scarce: frozenset[Line] = frozenset(), scarce_s: float = 0.0) -> None:
+        """Close what waited so long; connections that others may want, sooner."""
+        now = time.monotonic()
+        late = [one for one in self._idle if now - one[0] > (scarce_s if one[1] in scarce else seconds)]
+        self._idle = [one for one in self._idle if one not in late]
+        for _, _, dialogue in late:
+            await dialogue.quit()
+
+    def abort(self) -> None:
+        """Close every socket now, whatever is under way."""
+        for _, _, dialogue in self._idle:
+            dialogue.abort()
+        for dialogue in self._busy:
+            dialogue.abort()
+        self._idle = []
