@@ -1,0 +1,105 @@
+"""Valid bodies for operations whose schema does not say enough, and what the seeds make, in order.
+
+`{sender_id}` becomes an id of the calling workspace, `{n}` a number of its own, `{tomorrow}`
+a time. Uploads are httpx options.
+"""
+
+from typing import Any
+
+_CAMPAIGN = {
+    "name": "Nowruz {n}",
+    "sender_id": "{sender_id}",
+    "purpose": "newsletter",
+    "audience": {
+        "segment_ids": ["{segment_id}"],
+        "list_ids": ["{list_id}"],
+        "exclude_segment_ids": ["{segment_id}"],
+    },
+    "content": {
+        "subject": "سلام",
+        "html": '<p>سلام {{ first_name }}</p><a href="{{ unsubscribe_url }}">لغو</a>',
+        "language": "fa",
+    },
+}
+
+_RULE = {
+    "all": [
+        {"field": "language", "op": "eq", "value": "fa"},
+        {"any": [{"list": "{list_id}"}, {"not": {"list": "{list_id}"}}]},
+    ]
+}
+_CSV = "Email,City\nsara{n}@example.com,تهران\nnot an address,الرياض\n"
+
+BODIES: dict[str, Any] = {
+    "create_attribute": {"name": "city{n}", "type": "text"},
+    "create_contact": {"email": "علی{n}@example.com", "first_name": "علی", "attributes": {}, "tags": ["expo"]},
+    "put_contact": {"email": "put{n}@example.com"},
+    "update_contact": {"first_name": "سارا"},
+    "create_segment": {"name": "Segment {n}", "rule": _RULE},
+    "preview_segment": {"rule": _RULE},
+    "update_segment": {"name": "Segment {n}", "rule": _RULE},
+    "create_suppression": {"email": "never{n}@example.com"},
+    "create_consent": {"contact_id": "{contact_id}", "status": "subscribed", "source": "by telephone"},
+    "create_import": {
+        "files": {"file": ("people.csv", _CSV, "text/csv")},
+        "data": {"options": {"mapping": {"Email": "email"}, "list_ids": ["{list_id}"]}},
+    },
+    "create_message": {
+        "sender_id": "{sender_id}",
+        "to": [{"email": "sara{n}@example.com", "language": "fa", "fields": {"first_name": "سارا"}}],
+        "content": {"subject": "رسید", "text": "سلام {{ first_name }}", "language": "fa"},
+    },
+    "create_route": {"name": "Relay {n}", "host": "smtp.example.org", "username": "me", "password": "a secret"},
+    "update_route": {"weight": 2},
+    "resolve_message": {"outcome": "sent"},
+    "create_domain": {"domain": "shop{n}.example", "ed25519": True},
+    "create_workspace": {"name": "Another {n}", "owner": {"email": "owner{n}@example.com"}},
+    "update_workspace": {"name": "Renamed {n}"},
+    "create_member": {"email": "member{n}@example.com", "name": "عضو", "role": "viewer"},
+    "update_member": {"name": "Renamed {n}"},
+    "create_token": {"name": "token {n}", "scopes": ["contacts:read"]},
+    "create_sender": {"name": "Barid {n}", "email": "news{n}@example.com", "reply_to": "reply@example.com"},
+    "update_sender": {"name": "Renamed {n}"},
+    "create_purpose": {"key": "purpose-{n}", "wording": {"en": "A letter"}},
+    "update_purpose": {"wording": {"fa": "نامه"}},
+    "create_campaign": _CAMPAIGN,
+    "update_campaign": {
+        "name": "Renamed {n}",
+        "sender_id": "{sender_id}",
+        "audience": {"segment_ids": ["{segment_id}"]},
+    },
+    "schedule_campaign": {"at": "{tomorrow}"},
+    "test_campaign": {"to": ["test@example.com"], "contact_id": "{contact_id}"},
+    "preview_campaign": {"contact_id": "{contact_id}"},
+}
+
+SEEDS: dict[str, tuple[str, ...]] = {
+    "contacts": (
+        "create_attribute",
+        "create_contact",
+        "create_contact",
+        "create_contact",
+        "create_list",
+        "create_list",
+        "add_list_members",
+        "create_segment",
+        "create_segment",
+        "create_suppression",
+        "create_suppression",
+        "create_consent",
+        "create_import",
+        "create_import",
+        "create_privacy_request",
+    ),
+    "campaigns": (
+        "create_sender",
+        "create_sender",
+        "create_purpose",
+        "create_member",
+        "create_member",
+        "create_token",
+        "create_campaign",
+        "create_campaign",
+    ),
+    "delivery": ("create_domain", "create_domain", "create_route", "create_route"),
+}
