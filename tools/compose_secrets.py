@@ -30,6 +30,7 @@ def make() -> dict[str, str]:
         "BARID_PEPPER": made.pepper,
         "BARID_SEALING_KEYS": made.sealing_keys,
         "BARID_SMTP_URL": "smtp://mailpit:1025",
+        "BARID_INBOX_URL": "",  # no mailbox is read
         "DATABASE_URL": admin_url,
         "POSTGRES_PASSWORD": administrator,
         **urls,

@@ -55,6 +55,7 @@ def documents(smtp_url: str = MAILBOX, namespace: str = "barid") -> Iterator[dic
         },
     )
     yield _secret("barid-smtp", namespace, {"url": smtp_url})
+    yield _secret("barid-inbox", namespace, {"url": ""})  # no mailbox is read
 
 
 def _secret(

@@ -45,8 +45,8 @@ async def everything(stop: asyncio.Event) -> None:
 
 
 async def mailer(stop: asyncio.Event) -> None:
-    """The mailer, and the tracker that answers the links of its mails."""
-    await _parts(stop, [("delivery", "mailer"), ("delivery", "tracker")])
+    """The mailer, the tracker that answers the links of its mails, and what takes in what comes back of them."""
+    await _parts(stop, [("delivery", "mailer"), ("delivery", "tracker"), ("delivery", "inbound")])
 
 
 async def sink(stop: asyncio.Event) -> None:

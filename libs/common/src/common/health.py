@@ -25,6 +25,7 @@ NEEDS: Mapping[str, frozenset[str]] = {
     "relay": frozenset({"database", "bus"}),
     "jobs": frozenset({"database"}),
     "mailer": frozenset({"database"}),
+    "inbound": frozenset({"database"}),
 }
 
 Check = Callable[[], Awaitable[object]]

@@ -101,6 +101,13 @@ RETURNS = Counter(
     ["type", "kind", "outcome"],
 )
 
+SET_ASIDE = Counter(
+    "barid_returns_set_aside_total",
+    "Mails kept as they came, because they could not be read or stored, or name no message of ours (unknown)",
+    ["type", "why"],
+)
+INBOX_READ = Gauge("barid_inbox_last_read_timestamp_seconds", "When the mailbox was last read without an error")
+
 # Tracker
 TRACKER_SECONDS = Histogram(
     "barid_tracker_request_seconds", "Time from a mail's link to its answer", ["kind", "status"], buckets=_FAST

@@ -27,17 +27,17 @@ from common.db.pool import Connection
 from common.outbox.writer import Outgoing, record
 
 from delivery.db import mailings
-from delivery.domain.returns import Decision
+from delivery.domain.returns import Decision, Returned
 
 NO_BLOCKS: Mapping[UUID, UUID] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """A return that changes something: its message with what events say of it, its id, and what was decided."""
+    """A return that changes something: its message with what events say of it, and what was decided."""
 
     row: asyncpg.Record
-    id: UUID
+    returned: Returned
     decision: Decision
 
 

@@ -11,12 +11,13 @@ from delivery.dns.resolver import Resolver
 from delivery.domain.domain_checks import Facts
 from delivery.settings import Settings
 from delivery.use_cases.domains import check_due
-from delivery.use_cases.upkeep import measure_ledger, publish_progress, reap_mailers, sweep
+from delivery.use_cases.upkeep import forget_returns, measure_ledger, publish_progress, reap_mailers, sweep
 
 PERIODICS = (
     Periodic("progress", 0.5, publish_progress),
     Periodic("sweep", 1.0, sweep),
     Periodic("reap_mailers", 2.0, reap_mailers),
+    Periodic("returns", 3600.0, forget_returns),
     Periodic("idempotency_keys", 3600.0, forget_old_keys),
 )
 

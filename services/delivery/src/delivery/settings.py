@@ -75,6 +75,22 @@ class Settings(ServiceSettings):
         validation_alias="BARID_ROUTE_NETWORKS",
         description="private networks in which the hosts of workspaces' routes may be, by commas: 10.0.0.0/8",
     )
+    lmtp_host: str = Field("127.0.0.1", validation_alias="BARID_LMTP_HOST", description="where BARID_LMTP_PORT is")
+    lmtp_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        validation_alias="BARID_LMTP_PORT",
+        description="LMTP for a mail server on this network that hands over what comes back; no listener without it",
+    )
+    inbox_url: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="BARID_INBOX_URL",
+        description="a mailbox to read what comes back from: imaps://user:password@host/folder, or maildir:/path",
+    )
+    inbox_every_s: float = Field(
+        30.0, ge=0.1, le=3600, validation_alias="BARID_INBOX_EVERY_S", description="how often it is looked into"
+    )
     tracker_host: str = "127.0.0.1"
     tracker_port: int = 8090
 

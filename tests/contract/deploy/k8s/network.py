@@ -22,6 +22,7 @@ from tests.contract.deploy.k8s.documents import (
 )
 
 LISTENS = 8000
+LMTP = 2424
 CLOSED = ("/metrics", "/healthz", "/readyz", "/", "/v1", "/v2/contacts", "/v1/contactsx", "/docs", "/openapi.json")
 
 
@@ -55,13 +56,14 @@ STRIMZI = Peer("strimzi", {"strimzi.io/kind": "cluster-operator"}, "strimzi")
 BROKER = Peer("kafka", {"strimzi.io/name": "barid-kafka"})
 OPERATOR = Peer("entity operator", {"strimzi.io/name": "barid-entity-operator"})
 MAILPIT = Peer("mailpit", {"app.kubernetes.io/name": "mailpit"})
+MAIL_SERVER = Peer("a mail server in the cluster", {"barid.dev/lmtp": "delivers"}, "mail")
 STRANGER = Peer("a pod of somebody else", {"app": "stranger"}, "default")
 INTRUDER = Peer("a pod of nobody", {"app": "intruder"})
 WORLD = Peer("a mail server", address="203.0.113.25")
 INSIDE = Peer("an address inside", address="10.1.2.3")
 METADATA = Peer("the cloud's metadata", address="169.254.169.254")
 DATABASES = {service: Peer(f"{service} database", {"cnpg.io/cluster": f"{service}-db"}) for service in SERVICES}
-PORTS = (53, 25, 465, 587, 1025, 443, 4318, 5432, LISTENS, 8443, 9090, 9091, 9093)
+PORTS = (53, 25, 465, 587, 993, 1025, LMTP, 443, 4318, 5432, LISTENS, 8443, 9090, 9091, 9093)
 
 
 def connections(documents: Documents) -> Iterator[Connection]:
@@ -78,7 +80,9 @@ def connections(documents: Documents) -> Iterator[Connection]:
             yield peer, BROKER, 9093
         if command in {"api", "tracker"}:
             yield INGRESS, peer, LISTENS
-        if command == "mailer":
+        if command == "inbound":
+            yield from ((MAIL_SERVER, peer, LMTP), (peer, WORLD, 993))
+        if command in {"mailer", "inbound"}:
             for port in (1025,) if documents.overlay == "dev" else (25, 465, 587):
                 yield peer, MAILPIT if documents.overlay == "dev" else WORLD, port
     for database in DATABASES.values():
@@ -117,7 +121,7 @@ def edges(documents: Documents) -> Iterator[str]:
     needed = set(connections(documents))
     ours = [peer_of(one) for one in [*documents.processes(), *documents.jobs()]]
     peers = [*ours, *DATABASES.values(), BROKER, OPERATOR, MAILPIT, DNS, INGRESS, PROMETHEUS, COLLECTOR, KEDA, CNPG]
-    peers += [STRIMZI, STRANGER, INTRUDER, WORLD, INSIDE, METADATA]
+    peers += [STRIMZI, MAIL_SERVER, STRANGER, INTRUDER, WORLD, INSIDE, METADATA]
     policies = documents.of("NetworkPolicy")
     for source, target, port in product(peers, peers, PORTS):
         if source.elsewhere and target.elsewhere:

@@ -61,6 +61,13 @@ _SET_ASIDE = """
 insert into set_aside (id, source, why, envelope, mail) values ($1, $2, $3, $4, $5) on conflict do nothing
 """
 
+_ASIDE = "select id, source, envelope, mail from set_aside where id > $1 and why <> all($3) order by id limit $2"
+
+_FORGET_OLD = """
+with forgotten as (delete from set_aside where at < now() - interval '7 days')
+delete from returns where at < now() - interval '400 days'
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Return:
@@ -133,3 +140,18 @@ async def resolve_uncertain(tx: Connection, workspace_ids: list[UUID], ids: list
 async def set_aside(tx: Connection, id_: UUID, source: str, why: str, envelope: list[str], mail: bytes) -> None:
     """Keep a mail that cannot be read or matched."""
     await tx.execute(_SET_ASIDE, id_, source, why, envelope, mail)
+
+
+async def aside(tx: Connection, after: UUID, limit: int, but: list[str]) -> list[asyncpg.Record]:
+    """Mails set aside for any reason but these, after an id."""
+    return await tx.fetch(_ASIDE, after, limit, but)
+
+
+async def forget_aside(tx: Connection, id_: UUID) -> None:
+    """Forget a mail that was set aside."""
+    await tx.execute("delete from set_aside where id = $1", id_)
+
+
+async def forget_old(tx: Connection) -> None:
+    """Forget mails set aside a week ago, and what came back more than a year ago."""
+    await tx.execute(_FORGET_OLD)

@@ -39,7 +39,8 @@ _WENT_OUT = frozenset({"sent", "uncertain"})
 class Returned:
     """One mail or provider's event. `id` is the same when it comes again; `claims`, what it may be about, best first.
 
-    Without `judgements` it is a person's answer, by `author`, or nothing that is known.
+    Without `judgements` it is a person's answer, by `author`, or nothing that is known. Only an answer keeps its
+    `mail`, and the addresses it was `sent_to`.
     """
 
     id: UUID
@@ -47,6 +48,8 @@ class Returned:
     judgements: tuple[Judgement, ...]
     claims: tuple[Claim, ...]
     author: str = ""
+    sent_to: frozenset[str] = frozenset()
+    mail: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ def read_returns(
 
     Raises BounceTooLarge and BounceTooManyParts, and nothing else, whatever the bytes.
     """
-    return [_read(mail, list(envelope), paths, links, source) for mail in read_mails(raw)]
+    mails = list(read_mails(raw))
+    return [_read(mail, list(envelope), paths, links, source, raw if len(mails) == 1 else b"") for mail in mails]
 
 
 def decide(returned: Returned, claim: Claim | None, sent: Sent | None, now: datetime) -> Decision:
@@ -104,11 +108,23 @@ def decide(returned: Returned, claim: Claim | None, sent: Sent | None, now: date
     return replace(decision, counts=sent.attempt > 0 if claim.signed else named and sent.status in _WENT_OUT)
 
 
-def _read(mail: Part, envelope: Sequence[str], paths: ReturnPaths, links: TokenKeys, source: str) -> Returned:
+def _read(
+    mail: Part, envelope: Sequence[str], paths: ReturnPaths, links: TokenKeys, source: str, raw: bytes
+) -> Returned:
     report = read_report(inmost(mail))
     judgements = tuple(judge_report(report))
+    claims = tuple(_claims(mail, report, envelope, paths, links))
     by = "" if judgements or is_by_machine(report) else author(report)
-    return Returned(_id_of(mail), source, judgements, tuple(_claims(mail, report, envelope, paths, links)), by)
+    if not by:
+        return Returned(_id_of(mail), source, judgements, claims)
+    return Returned(_id_of(mail), source, (), claims, by, _addressed(mail, envelope), raw)
+
+
+def _addressed(mail: Part, envelope: Sequence[str]) -> frozenset[str]:
+    found = [*envelope]
+    for name in _SENT_TO:
+        found += [address for value in mail.headers.all(name) for address in ADDRESS.findall(value)[:20]]
+    return frozenset(filter(None, map(_normal, found)))
 
 
 def _id_of(mail: Part) -> UUID:
@@ -153,7 +169,11 @@ def _about(judgements: Sequence[Judgement], sent: Sent | None) -> Judgement | No
 def _same(address: str, sent: Sent | None) -> bool:
     if sent is None or sent.email is None:
         return False
+    return _normal(address) == _normal(sent.email) != ""
+
+
+def _normal(address: str) -> str:
     try:
-        return normalise_address(address) == normalise_address(sent.email)
+        return normalise_address(address)
     except InvalidAddress:
-        return False
+        return ""

@@ -11,8 +11,9 @@ from common import metrics
 from common.db.pool import Connection, Database
 
 from delivery import events
-from delivery.db import mailings, returns
+from delivery.db import forwards, mailings, returns
 from delivery.db.returns import Return
+from delivery.domain.forwarding import goes_to
 from delivery.domain.return_path import Claim
 from delivery.domain.returns import Decision, Returned, Sent, decide
 from delivery.events import Counting
@@ -117,7 +118,7 @@ async def _apply(tx: Connection, matches: Sequence[_Match], workspace_id: UUID |
         return set(), set()
     new = await returns.store(tx, [_stored(key, match) for key, match in kept.items()])
     counting = [
-        Counting(match.row, match.returned.id, match.decision)
+        Counting(match.row, match.returned, match.decision)
         for key, match in kept.items()
         if key in new and match.row is not None and match.decision.counts
     ]
@@ -125,7 +126,7 @@ async def _apply(tx: Connection, matches: Sequence[_Match], workspace_id: UUID |
         return new, set()
     workspaces, ids = [one.row["workspace_id"] for one in counting], [one.row["id"] for one in counting]
     resolved = await returns.resolve_uncertain(tx, workspaces, ids)
-    told = await returns.told_before(tx, workspaces, ids, [one.id for one in counting])
+    told = await returns.told_before(tx, workspaces, ids, [one.returned.id for one in counting])
     against = {
         (one.row["workspace_id"], one.row["mailing_id"])
         for one in counting
@@ -138,11 +139,12 @@ async def _apply(tx: Connection, matches: Sequence[_Match], workspace_id: UUID |
     await returns.note_blocks(
         tx,
         [
-            (one.row["workspace_id"], one.id, block_ids[one.row["id"]])
+            (one.row["workspace_id"], one.returned.id, block_ids[one.row["id"]])
             for one, _ in failures
             if one.row["id"] in block_ids
         ],
     )
+    await forwards.add(tx, list(_to_forward(counting)))
     await events.statuses(tx, resolved)
     await events.came_back(tx, list(_untold(counting, told)), block_ids)
     return new, against
@@ -179,6 +181,13 @@ def _failure(one: Counting) -> Failure | None:
     else:
         reason = _SOFT.get(decision.reason) if decision.kind == "soft" and not decision.delayed else None
     return Failure(reason, one.row["workspace_id"], one.row["id"]) if reason else None
+
+
+def _to_forward(counting: Sequence[Counting]) -> Iterator[tuple[UUID, UUID, str, bytes]]:
+    for one in counting:
+        to = goes_to(one.row["reply_to"], one.returned.sent_to) if one.decision.kind == "reply" else None
+        if to and one.returned.mail:
+            yield one.row["workspace_id"], one.returned.id, to, one.returned.mail
 
 
 def _untold(counting: Sequence[Counting], told: set[tuple[UUID, UUID, str]]) -> Iterator[Counting]:

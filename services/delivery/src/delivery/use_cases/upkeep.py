@@ -11,7 +11,7 @@ from common.db.pool import Connection, Database
 from common.outbox.writer import Outgoing, record
 
 from delivery import events
-from delivery.db import mailers, progress, sweeps
+from delivery.db import mailers, progress, returns, strikes, sweeps
 from delivery.domain.balance import Balance, balance_of
 from delivery.domain.ledger import OPEN
 from delivery.use_cases.record_outcomes import count, hold_refused
@@ -47,6 +47,13 @@ async def sweep(db: Database) -> None:
         await sweeps.retry_once(tx)
     async with db.transaction() as tx:
         await sweeps.rest(tx)
+
+
+async def forget_returns(db: Database) -> None:
+    """What came back long ago, and what nobody could read or match."""
+    async with db.transaction() as tx:
+        await returns.forget_old(tx)
+        await strikes.forget_old(tx)
 
 
 async def measure_ledger(db: Database) -> None:

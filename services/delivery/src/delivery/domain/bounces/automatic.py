@@ -92,6 +92,7 @@ def is_by_machine(report: Report) -> bool:
         or headers.get("precedence").strip().lower() in {"bulk", "junk", "list", "auto_reply", "auto-reply"}
         or headers.get("return-path").strip() == "<>"
         or "list-id" in headers
+        or "x-barid-forwarded" in headers
         or "list-unsubscribe" in headers
     )
 
