@@ -68,7 +68,7 @@ class SharedSettings(BaseSettings):
         ge=1,
         le=65535,
         validation_alias="BARID_HEALTH_PORT",
-        description="/healthz, /readyz and /metrics of workers, relays, jobs, mailers and inbound; no listener without it",
+        description="/healthz, /readyz and /metrics of processes that serve nothing else; no listener without it",
     )
     health_host: str = Field("127.0.0.1", validation_alias="BARID_HEALTH_HOST", description="where that port is")
     start_wait_s: float = Field(
