@@ -21,7 +21,7 @@ from tests.load.server import server
 from tools.kafka import NoBroker
 
 # Parts of the harness; every other module here is a bench with `async def run() -> list[Figure]`.
-_PARTS = {"__main__", "broker", "crowds", "figures", "server", "workers"}
+_PARTS = {"__main__", "broker", "crowds", "figures", "mailers", "processes", "server", "workers"}
 
 
 def benches() -> list[str]:

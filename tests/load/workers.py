@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +12,7 @@ from common.bus.kafka import KafkaOptions
 from common.db.pool import Connection
 
 from tests.fixtures.databases import ServiceDatabase
+from tests.load.processes import reached, running
 
 _JOINED = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
 # Whose second has not come yet is no lag: a contact is scored once a second at most.
@@ -57,30 +57,10 @@ async def until(watching: Connection, query: str, *arguments: object) -> None:
 
 @asynccontextmanager
 async def worker(db: ServiceDatabase, bus: KafkaOptions | str, only: str) -> AsyncIterator[int]:
-    """One process, by its id. Clicks need not settle: what is measured is work, not waiting. A bus's URL: postgres."""
-    if isinstance(bus, str):
-        reached = {"BARID_BUS": "postgres", "BUS_DATABASE_URL": bus}
-    else:
-        reached = {"BARID_BUS": "kafka", "BARID_KAFKA_BOOTSTRAP": bus.bootstrap, "BARID_KAFKA_PREFIX": bus.prefix}
-    env = {
-        **os.environ,
-        **reached,
-        "BARID_LOG_LEVEL": "ERROR",
-        "ANALYTICS_WORKER_DATABASE_URL": db.worker_url,
-        "ANALYTICS_CLICK_SETTLE_S": "0",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "analytics", "worker", "--only", only, env=env, stdin=asyncio.subprocess.DEVNULL
-    )
-    try:
-        yield process.pid
-    finally:
-        died = process.returncode
-        if died is None:
-            process.terminate()
-            await process.wait()
-    if died is not None:
-        raise AssertionError(f"a worker ended with status {died}")
+    """One process, by its id. Clicks need not settle: what is measured is work, not waiting."""
+    env = {"ANALYTICS_WORKER_DATABASE_URL": db.worker_url, "ANALYTICS_CLICK_SETTLE_S": "0"}
+    async with running("analytics", "worker", "--only", only, env=reached(bus) | env) as pid:
+        yield pid
 
 
 @asynccontextmanager
