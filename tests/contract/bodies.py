@@ -52,6 +52,7 @@ BODIES: dict[str, Any] = {
     "create_route": {"name": "Relay {n}", "host": "smtp.example.org", "username": "me", "password": "a secret"},
     "update_route": {"weight": 2},
     "resolve_message": {"outcome": "sent"},
+    "create_bounce_endpoint": {"provider": "mailgun", "name": "Mailgun {n}", "signing_key": "key-of-the-tests-{n}"},
     "create_domain": {"domain": "shop{n}.example", "ed25519": True},
     "create_workspace": {"name": "Another {n}", "owner": {"email": "owner{n}@example.com"}},
     "update_workspace": {"name": "Renamed {n}"},
@@ -101,5 +102,12 @@ SEEDS: dict[str, tuple[str, ...]] = {
         "create_campaign",
         "create_campaign",
     ),
-    "delivery": ("create_domain", "create_domain", "create_route", "create_route"),
+    "delivery": (
+        "create_domain",
+        "create_domain",
+        "create_route",
+        "create_route",
+        "create_bounce_endpoint",
+        "create_bounce_endpoint",
+    ),
 }

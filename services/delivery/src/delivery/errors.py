@@ -1,6 +1,6 @@
 """What can go wrong with a caller's request to delivery."""
 
-from common.errors import Conflict, Invalid, NotFound, TooLarge
+from common.errors import Conflict, Invalid, NotFound, TooLarge, Unauthorized, Unavailable
 
 
 class MessageNotFound(NotFound):
@@ -136,3 +136,38 @@ class InvalidDomain(Invalid):
 
     code = "invalid_domain"
     remedy = "Give the domain behind the @ of the sender's address, such as example.org"
+
+
+class ProviderEndpointNotFound(NotFound):
+    """There is no such endpoint for a provider's events."""
+
+    code = "provider_endpoint_not_found"
+    remedy = "Make one with POST /v1/bounces/endpoints, and give its URL to the provider"
+
+
+class ForgedEvent(Unauthorized):
+    """The event does not prove that it is the provider's."""
+
+    code = "forged_event"
+    remedy = "Check that the endpoint has the key, password or topic that the provider shows for this webhook"
+
+
+class UnreadableEvent(Invalid):
+    """The event is not of the form that this provider sends."""
+
+    code = "unreadable_event"
+    remedy = "Give this URL to the provider it was made for, and to none of its other webhooks"
+
+
+class InvalidProviderSecret(Invalid):
+    """The key is not one that this provider gives."""
+
+    code = "invalid_provider_secret"
+    remedy = "Copy it again from the provider's page for this webhook"
+
+
+class AmazonUnreachable(Unavailable):
+    """Amazon's certificate or confirmation cannot be fetched now."""
+
+    code = "amazon_unreachable"
+    remedy = "SNS tries again by itself; see that this service may reach sns.<region>.amazonaws.com over TLS"

@@ -7,6 +7,7 @@ from common.production import known_password
 from common.web.server import listen
 
 from delivery.api.lmtp import listen_lmtp
+from delivery.domain.claims import Matcher
 from delivery.domain.return_path import ReturnPaths
 from delivery.domain.tokens import TokenKeys
 from delivery.inboxes import open_inbox
@@ -21,14 +22,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Work until told to stop; then what is being taken in is finished."""
     ring = settings.link_key_ring()
     route = Route.parse(settings.smtp_url.get_secret_value())
-    paths = ReturnPaths(ring, settings.bounce_address)
+    matcher = Matcher(ReturnPaths(ring), TokenKeys(ring))
     url = settings.inbox_url.get_secret_value()
     if url and settings.environment == "production":
         known_password("BARID_INBOX_URL", url)
     inbox = open_inbox(url) if url else None
     listener = listen(settings.lmtp_host, settings.lmtp_port, "BARID_LMTP_PORT") if settings.lmtp_port else None
     database = await Database.open(settings.require_url("worker"), name="delivery-inbound", max_size=6)
-    intake = Intake(database, paths, TokenKeys(ring))
+    intake = Intake(database, matcher)
     try:
         async with asyncio.TaskGroup() as parts:
             parts.create_task(intake.take_again())

@@ -6,11 +6,16 @@ from common.web.app import create_app as create_base_app
 from common.web.server import serve
 from fastapi import FastAPI
 
-from delivery.api import bounces, domains, messages, routes, single_mail
+from delivery.api import bounces, domains, messages, provider_events, routes, single_mail
 from delivery.dns.resolver import Resolver
+from delivery.domain.claims import Matcher
 from delivery.domain.domain_checks import Facts
+from delivery.domain.return_path import ReturnPaths
 from delivery.domain.sealing import Sealer
+from delivery.domain.tokens import TokenKeys
 from delivery.settings import Settings
+from delivery.use_cases.amazon import Amazon
+from delivery.use_cases.provider_events import ProviderEvents
 from delivery.use_cases.routes import Routes
 
 
@@ -20,9 +25,20 @@ def create_app(settings: Settings) -> FastAPI:
         service="delivery",
         title="Barid delivery",
         settings=settings,
-        routers=[messages.router, single_mail.router, bounces.router, domains.router, routes.router],
+        routers=[
+            messages.router,
+            single_mail.router,
+            bounces.router,
+            provider_events.router,
+            domains.router,
+            routes.router,
+        ],
+        public_routers=[provider_events.public],
     )
+    ring = settings.link_key_ring()
+    app.state.matcher = Matcher(ReturnPaths(ring), TokenKeys(ring))
     app.state.sealer = Sealer(settings.sealing_key_ring())
+    app.state.provider_events = ProviderEvents(app.state.sealer, app.state.matcher, Amazon())
     app.state.routes = Routes(app.state.sealer, settings.route_network_list())
     app.state.resolver = Resolver(settings.dns_resolvers, settings.dns_timeout_s)
     app.state.sending_facts = Facts(settings.spf_mechanisms(), settings.sending_addresses(), settings.bounce_domain())

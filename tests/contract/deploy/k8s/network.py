@@ -80,6 +80,8 @@ def connections(documents: Documents) -> Iterator[Connection]:
             yield peer, BROKER, 9093
         if command in {"api", "tracker"}:
             yield INGRESS, peer, LISTENS
+        if (service, command) == ("delivery", "api"):
+            yield peer, WORLD, 443
         if command == "inbound":
             yield from ((MAIL_SERVER, peer, LMTP), (peer, WORLD, 993))
         if command in {"mailer", "inbound"}:

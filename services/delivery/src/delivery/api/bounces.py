@@ -10,9 +10,7 @@ from fastapi import HTTPException, Request
 from pydantic import BaseModel, Field
 
 from delivery.domain.bounces import MAX_BYTES, classify_mail
-from delivery.domain.return_path import ReturnPaths
 from delivery.domain.returns import read_returns
-from delivery.domain.tokens import TokenKeys
 from delivery.errors import BounceTooLarge, BounceTooManyParts
 from delivery.use_cases.returns import take_returns
 
@@ -65,9 +63,7 @@ async def accept_bounce(request: Request, db: Db, caller: Caller) -> Accepted:
     It counts if it shows a signed address or link of its message, or the Message-ID and the recipient of one sent
     lately. Anything else is kept as a note and changes nothing; the same mail again changes nothing either.
     """
-    ring = request.app.state.settings.link_key_ring()
-    raw = await _mail(request)
-    found = await asyncio.to_thread(read_returns, raw, (), ReturnPaths(ring), TokenKeys(ring), "api")
+    found = await asyncio.to_thread(read_returns, await _mail(request), (), request.app.state.matcher, "api")
     taken = await take_returns(db, found, caller.workspace_id)
     return Accepted(
         returns=[

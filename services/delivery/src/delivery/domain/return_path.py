@@ -46,10 +46,13 @@ class ReturnPaths:
         """The envelope sender of a message; None where no bounce address is configured."""
         if not self._at_domain:
             return None
+        return f"{self._local}{self.token(workspace_id, message_id)}{self._at_domain}"
+
+    def token(self, workspace_id: UUID, message_id: UUID) -> str:
+        """What tells the message, for other places than an address."""
         tag, key = self._keys[0]
         body = tag + workspace_id.bytes[-WORKSPACE_TAIL:] + message_id.bytes
-        token = base64.b32encode(body + _mac(key, body)).rstrip(b"=").decode().lower()
-        return f"{self._local}{token}{self._at_domain}"
+        return base64.b32encode(body + _mac(key, body)).rstrip(b"=").decode().lower()
 
     def claim(self, address: str) -> Claim | None:
         """The message that an address was made for, whatever its domain; None for any other address."""

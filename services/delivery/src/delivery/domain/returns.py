@@ -4,7 +4,6 @@ A report is mail by a stranger. It is believed about one message, and only if it
 that message: an address or link that we signed, or else its Message-ID, its recipient's address, and in time.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,16 +19,14 @@ from delivery.domain.bounces.fields import ADDRESS
 from delivery.domain.bounces.mime import Part, read_mails
 from delivery.domain.bounces.report import Report, inmost, read_report
 from delivery.domain.bounces.verdicts import Kind
-from delivery.domain.return_path import Claim, ReturnPaths
-from delivery.domain.tokens import BadToken, TokenKeys
+from delivery.domain.claims import Matcher
+from delivery.domain.return_path import Claim
 
 ReturnKind = Literal[Kind, "reply"]
 
 BOUNCE_WITHIN = timedelta(days=15)  # servers try for five days, some for ten
 ANSWER_WITHIN = timedelta(days=120)  # people complain and reply when they read
 _NAMESPACE = UUID("0a6f4a86-9c1c-53a5-8a3f-52c3f1a4a6f4")
-_OURS = re.compile(r"<([0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12})@", re.I)
-_LEAVE = re.compile(r"/u/([\w-]{100,1000})")
 _SENT_TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "cc")
 _MOST_CLAIMS = 5
 _WENT_OUT = frozenset({"sent", "uncertain"})
@@ -79,15 +76,13 @@ def returned_id(*parts: str) -> UUID:
     return uuid5(_NAMESPACE, "\0".join(parts))
 
 
-def read_returns(
-    raw: bytes, envelope: Iterable[str], paths: ReturnPaths, links: TokenKeys, source: str
-) -> list[Returned]:
+def read_returns(raw: bytes, envelope: Iterable[str], matcher: Matcher, source: str) -> list[Returned]:
     """Each mail in these bytes. `envelope`: whom it was delivered to, if that is known.
 
     Raises BounceTooLarge and BounceTooManyParts, and nothing else, whatever the bytes.
     """
     mails = list(read_mails(raw))
-    return [_read(mail, list(envelope), paths, links, source, raw if len(mails) == 1 else b"") for mail in mails]
+    return [_read(mail, list(envelope), matcher, source, raw if len(mails) == 1 else b"") for mail in mails]
 
 
 def decide(returned: Returned, claim: Claim | None, sent: Sent | None, now: datetime) -> Decision:
@@ -108,12 +103,10 @@ def decide(returned: Returned, claim: Claim | None, sent: Sent | None, now: date
     return replace(decision, counts=sent.attempt > 0 if claim.signed else named and sent.status in _WENT_OUT)
 
 
-def _read(
-    mail: Part, envelope: Sequence[str], paths: ReturnPaths, links: TokenKeys, source: str, raw: bytes
-) -> Returned:
+def _read(mail: Part, envelope: Sequence[str], matcher: Matcher, source: str, raw: bytes) -> Returned:
     report = read_report(inmost(mail))
     judgements = tuple(judge_report(report))
-    claims = tuple(_claims(mail, report, envelope, paths, links))
+    claims = tuple(dict.fromkeys(_claims(mail, report, envelope, matcher)))[:_MOST_CLAIMS]
     by = "" if judgements or is_by_machine(report) else author(report)
     if not by:
         return Returned(_id_of(mail), source, judgements, claims)
@@ -137,27 +130,19 @@ def _id_of(mail: Part) -> UUID:
     return returned_id(digest.hexdigest())
 
 
-def _claims(
-    mail: Part, report: Report, envelope: Sequence[str], paths: ReturnPaths, links: TokenKeys
-) -> Iterable[Claim]:
-    signed: list[Claim | None] = [paths.claim(address) for address in envelope]
+def _claims(mail: Part, report: Report, envelope: Sequence[str], matcher: Matcher) -> Iterable[Claim]:
+    """The best first."""
+    returned = report.returned
+    for address in envelope:
+        yield from matcher.by_address(address)
     for name in _SENT_TO:
         for value in (*mail.headers.all(name), *report.headers.all(name)):
-            signed += [paths.claim(address) for address in ADDRESS.findall(value)[:_MOST_CLAIMS]]
-    returned = report.returned
-    signed += [paths.claim(found) for found in ADDRESS.findall(returned.get("return-path"))[:1]]
-    signed += [_link_claim(token, links) for token in _LEAVE.findall(returned.get("list-unsubscribe"))[:2]]
-    texts = (returned.get("message-id"), report.headers.get("in-reply-to"), report.headers.get("references"))
-    unsigned = [Claim(UUID(found)) for text in texts for found in _OURS.findall(text)[-_MOST_CLAIMS:]]
-    return list(dict.fromkeys([*filter(None, signed), *unsigned]))[:_MOST_CLAIMS]
-
-
-def _link_claim(token: str, links: TokenKeys) -> Claim | None:
-    try:
-        link = links.verify(token, "u")
-    except BadToken:
-        return None
-    return Claim(link.message_id, link.workspace_id.bytes[-6:], signed=True)
+            yield from matcher.by_address(value)
+    yield from matcher.by_address(returned.get("return-path"))
+    yield from matcher.by_link(returned.get("list-unsubscribe"))
+    yield from matcher.by_message_id(returned.get("message-id"))
+    for name in ("in-reply-to", "references"):
+        yield from matcher.by_message_id(report.headers.get(name))
 
 
 def _about(judgements: Sequence[Judgement], sent: Sent | None) -> Judgement | None:

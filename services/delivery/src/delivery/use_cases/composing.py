@@ -20,11 +20,13 @@ from content.model import CompiledMail
 from content.render import RenderContext, render, render_encoded
 
 from delivery.db import mailings, messages
+from delivery.domain.provider_events.postmark import METADATA
 from delivery.domain.return_path import ReturnPaths
 from delivery.domain.tokens import LinkToken, TokenKeys, TokenPurpose
 from delivery.use_cases.signing import Signer
 
 KEPT = 64
+_NO_METADATA: dict[str, str] = {}
 
 
 class Uncomposable(Exception):
@@ -132,6 +134,7 @@ class Composer:
                     feedback_id=mailing.feedback_id if campaign else None,
                     kind="bulk" if campaign else "single",
                     smtputf8=utf8 and not recipient.isascii(),
+                    extra=self._metadata(row) if facts["for_postmark"] else _NO_METADATA,
                 ),
                 rendered.text,
                 rendered.html,
@@ -166,6 +169,13 @@ class Composer:
         except ContentError as error:
             raise Uncomposable("content", str(error)) from error
         return rendered.html or f"<!doctype html><meta charset=utf-8><pre>{escape(rendered.text)}</pre>"
+
+    def _metadata(self, row: asyncpg.Record) -> dict[str, str]:
+        """Postmark replaces the Message-ID and the envelope sender; what it tells later has this in it."""
+        if self._return_paths is None:
+            return _NO_METADATA
+        token = self._return_paths.token(row["workspace_id"], row["id"])
+        return {f"X-PM-Metadata-{METADATA}": f"{token}@{METADATA}"}
 
     def _return_path(self, row: asyncpg.Record) -> str | None:
         return self._return_paths.address(row["workspace_id"], row["id"]) if self._return_paths else None

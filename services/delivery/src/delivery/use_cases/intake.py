@@ -11,9 +11,8 @@ from common.db.pool import TRANSIENT, Database
 from common.ids import new_id
 
 from delivery.db import returns
-from delivery.domain.return_path import ReturnPaths
+from delivery.domain.claims import Matcher
 from delivery.domain.returns import Returned, read_returns
-from delivery.domain.tokens import TokenKeys
 from delivery.errors import BounceTooLarge, BounceTooManyParts
 from delivery.use_cases.returns import take_returns
 
@@ -27,10 +26,9 @@ _NOT_AGAIN = frozenset({UNKNOWN, "not_forwarded"})
 class Intake:
     """Takes mails in. `take` returns once everything a mail means, or the mail itself, is committed."""
 
-    def __init__(self, db: Database, paths: ReturnPaths, links: TokenKeys) -> None:
+    def __init__(self, db: Database, matcher: Matcher) -> None:
         self._db = db
-        self._paths = paths
-        self._links = links
+        self._matcher = matcher
 
     async def take(self, mail: bytes, envelope: Sequence[str], source: str) -> None:
         """Raises only what the database raises while it is away: then nothing is stored, and nothing answered."""
@@ -60,7 +58,7 @@ class Intake:
     async def _try(self, mail: bytes, envelope: Sequence[str], source: str) -> str | None:
         """Why a mail is to be set aside; None once it is taken in."""
         try:
-            found = await asyncio.to_thread(read_returns, mail, envelope, self._paths, self._links, source)
+            found = await asyncio.to_thread(read_returns, mail, envelope, self._matcher, source)
         except (BounceTooLarge, BounceTooManyParts) as error:
             return error.code
         except Exception:

@@ -11,7 +11,7 @@ from common.db.pool import Connection, Database
 from common.outbox.writer import Outgoing, record
 
 from delivery import events
-from delivery.db import mailers, progress, returns, strikes, sweeps
+from delivery.db import mailers, progress, provider_endpoints, returns, strikes, sweeps
 from delivery.domain.balance import Balance, balance_of
 from delivery.domain.ledger import OPEN
 from delivery.use_cases.record_outcomes import count, hold_refused
@@ -54,6 +54,7 @@ async def forget_returns(db: Database) -> None:
     async with db.transaction() as tx:
         await returns.forget_old(tx)
         await strikes.forget_old(tx)
+        await provider_endpoints.forget_nonces(tx)
 
 
 async def measure_ledger(db: Database) -> None:

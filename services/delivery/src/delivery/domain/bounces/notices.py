@@ -8,6 +8,7 @@ from delivery.domain.bounces.report import Report
 from delivery.domain.bounces.verdicts import Evidence, Verdict, judge
 
 _BEGIN = re.compile(r'\{\s*"(?:notificationType|eventType)"')
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _WRAPPED = re.compile(r"!?\n ")  # long lines, as mail servers break them
 
 
@@ -20,8 +21,13 @@ def notices(report: Report) -> list[tuple[str, Verdict]]:
         notice, _ = json.JSONDecoder(strict=False).raw_decode(_WRAPPED.sub("", report.said[begin.start() :]))
     except (ValueError, RecursionError):
         return []
+    return told_by(notice)
+
+
+def told_by(notice: Any) -> list[tuple[str, Verdict]]:
+    """Recipients and verdicts of a notice; nothing where it is none of bounce, complaint, delivery or delay."""
     kind = _text(notice, "notificationType") or _text(notice, "eventType")
-    about = notice.get(kind.lower())
+    about = notice.get(kind[:1].lower() + kind[1:]) if isinstance(notice, dict) else None
     if kind == "Bounce":
         return [(_text(one, "emailAddress"), _bounced(one, about)) for one in _list(about, "bouncedRecipients")]
     if kind == "Complaint":
@@ -36,16 +42,21 @@ def notices(report: Report) -> list[tuple[str, Verdict]]:
             for one in _list(about, "recipients")
             if isinstance(one, str)
         ]
+    if kind == "DeliveryDelay":
+        return [(_text(one, "emailAddress"), _delayed(one)) for one in _list(about, "delayedRecipients")]
     return []
 
 
+def _delayed(one: Any) -> Verdict:
+    return judge(Evidence(action="delayed", status=_status(one), words=_words(one)))
+
+
 def _bounced(one: Any, about: Any) -> Verdict:
-    _, _, words = _text(one, "diagnosticCode").partition(";")
     verdict = judge(
         Evidence(
             action=_text(one, "action").lower(),
-            status=_text(one, "status"),
-            words=words or _text(one, "diagnosticCode"),
+            status=_status(one),
+            words=_words(one),
             ahead=_text(about, "bounceSubType"),
         )
     )
@@ -54,6 +65,16 @@ def _bounced(one: Any, about: Any) -> Verdict:
     ):
         return Verdict("soft", "inactive", verdict.status, verdict.reply)
     return verdict
+
+
+def _words(one: Any) -> str:
+    _, _, words = _text(one, "diagnosticCode").partition(";")
+    return words or _text(one, "diagnosticCode")
+
+
+def _status(one: Any) -> str:
+    found = _ENHANCED.search(_text(one, "status"))
+    return found[0] if found else ""
 
 
 def _text(value: Any, name: str) -> str:

@@ -1,0 +1,84 @@
+"""SendGrid's event webhook: a list of events, signed with ECDSA over the timestamp and the body as it came."""
+
+import base64
+import binascii
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from delivery.domain.bounces.verdicts import Verdict
+from delivery.domain.claims import Matcher
+from delivery.domain.provider_events.common import (
+    MOST_EVENTS,
+    Forged,
+    Unreadable,
+    claims,
+    delayed,
+    judgement,
+    plainly,
+    refused,
+    softly,
+    text,
+)
+from delivery.domain.returns import Returned, returned_id
+
+SIGNATURE = "x-twilio-email-event-webhook-signature"
+TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
+
+
+def public_key(written: str) -> EllipticCurvePublicKey:
+    """The verification key as SendGrid shows it: base64 of DER. Raises ValueError."""
+    try:
+        key = load_der_public_key(base64.b64decode("".join(written.split()), validate=True))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError("not a public key in base64, as SendGrid shows it") from error
+    if not isinstance(key, EllipticCurvePublicKey):
+        raise ValueError("not a key for ECDSA")
+    return key
+
+
+def verified(headers: dict[str, str], body: bytes, key: str) -> None:
+    """Raises Forged."""
+    try:
+        signature = base64.b64decode(headers.get(SIGNATURE, ""), validate=True)
+        public_key(key).verify(signature, headers.get(TIMESTAMP, "").encode() + body, ECDSA(SHA256()))
+    except (InvalidSignature, binascii.Error, ValueError) as error:
+        raise Forged from error
+
+
+def returns(body: Any, matcher: Matcher, endpoint: str) -> list[Returned]:
+    """Those of the events that tell what became of a message. Raises Unreadable."""
+    if not isinstance(body, list) or len(body) > MOST_EVENTS:
+        raise Unreadable(f"SendGrid sends a list of at most {MOST_EVENTS} events")
+    found = []
+    for event in body:
+        verdict = _verdict(event)
+        if verdict is None:
+            continue
+        about = claims(matcher.by_message_id(text(event, "smtp-id")), matcher.by_address(text(event, "return_path")))
+        id_ = text(event, "sg_event_id") or f"{event.get('event')} {text(event, 'sg_message_id')}"
+        found.append(
+            Returned(
+                returned_id("sendgrid", endpoint, id_), "sendgrid", (judgement(text(event, "email"), verdict),), about
+            )
+        )
+    return found
+
+
+_PLAIN = {"delivered": plainly("delivered", "delivered"), "spamreport": plainly("complaint", "abuse")}
+
+
+def _verdict(event: Any) -> Verdict | None:
+    reason, status = text(event, "reason"), text(event, "status")
+    kind = text(event, "event")
+    if kind == "bounce":
+        verdict = refused(reason, status)
+        return verdict if text(event, "type") != "blocked" else softly(verdict)
+    if kind == "dropped":  # SendGrid did not try: the address is on a list of its own
+        return plainly("soft", "inactive" if "bounce" in reason.lower() else "refused")
+    if kind == "deferred":
+        return delayed(text(event, "response"), status)
+    return _PLAIN.get(kind)
