@@ -30,8 +30,8 @@ class Campaign:
             "campaign_id": self.id, "purpose_id": UUID(int=1), "variant_id": "fa",
         }  # fmt: skip
 
-    def tell(self, data: Any) -> Outgoing:
-        return Outgoing(self.workspace_id, data, time=NOW)
+    def tell(self, data: Any, after_s: float = 0) -> Outgoing:
+        return Outgoing(self.workspace_id, data, time=NOW + timedelta(seconds=after_s))
 
     def started(self) -> Outgoing:
         return self.tell(
@@ -64,7 +64,7 @@ class Campaign:
 
     def clicked(self, n: int, link: int = 0, machine: bool = False) -> Outgoing:
         return self.tell(
-            email.EmailClickedV1(**self.about(n), link=link, url=f"https://x.example/{link}", machine=machine)
+            email.EmailClickedV1(**self.about(n), link=link, url=f"https://x.example/{link}", machine=machine), 60
         )
 
     def left(self, n: int) -> Outgoing:
@@ -104,6 +104,7 @@ async def test_a_report_counts_people_once_and_machines_apart(analytics_db: Any,
     assert (found["sent"], found["delivered"], found["failed"]) == (2, 2, {"bad_mailbox": 1})
     assert found["opens"] == {"total": 2, "unique": 1, "machine": 1}
     assert found["clicks"] == {"total": 2, "unique": 1, "machine": 1}
+    assert found["machine_clicks"] == {"machine": 1}
     assert found["unsubscribed"] == 1
     assert (found["audience"], found["eligible"], found["excluded"]) == (4, 3, {"unsubscribed": 1})
     assert [(link["link"], link["unique"]) for link in found["links"]] == [(0, 1), (1, 1)]

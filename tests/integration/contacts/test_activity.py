@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from common.contracts.email import EmailClickedV1, EmailOpenedV1, EmailSentV1
+from common.contracts.email import EmailClickedV1, EmailOpenedV1, EmailReclassifiedV1, EmailSentV1
 from common.outbox.writer import Outgoing
 from common.testing import deliver
 from common.testing.shuffle import deliver_shuffled
@@ -66,3 +66,38 @@ async def test_a_fact_that_meets_an_erasure_leaves_nothing(contacts_db, workspac
         )  # fmt: skip
     await meeting
     assert await stored(db) == []
+
+
+def reclassified(click, revision, machine):
+    data = EmailReclassifiedV1(
+        event_id=click.id, message_id=click.data.message_id, kind="campaign", contact_id=click.data.contact_id,
+        machine=machine, machine_rule="fast_click" if machine else None, revision=revision,
+    )  # fmt: skip
+    return Outgoing(click.workspace_id, data, time=AT)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.asyncio
+async def test_a_click_found_to_be_a_machines_is_marked_whichever_comes_first(contacts_db, workspace_id, seed):
+    people = [Someone(f"p{n}@example.com") for n in range(4)]
+    await store(contacts_db.worker, workspace_id, people)
+    clicks = [facts(workspace_id, one.id)[3] for one in people]
+    verdicts = [
+        reclassified(clicks[1], 1, True),
+        reclassified(clicks[2], 1, True), reclassified(clicks[2], 2, False),
+        reclassified(clicks[3], 1, True), reclassified(clicks[3], 2, False), reclassified(clicks[3], 3, True),
+    ]  # fmt: skip
+    await deliver_shuffled(contacts_db.worker, MAIN, clicks + verdicts, seed)
+    rows = {row["event_id"]: row["machine"] for row in await stored(contacts_db.worker)}
+    assert [rows[click.id] for click in clicks] == [False, True, False, True]
+
+
+@pytest.mark.asyncio
+async def test_a_click_and_its_verdict_handled_side_by_side_agree(contacts_db, workspace_id):
+    db, someone = contacts_db.worker, Someone("p@example.com")
+    await store(db, workspace_id, [someone])
+    clicks = [facts(workspace_id, someone.id)[3] for _ in range(30)]
+    await asyncio.gather(
+        *(deliver(db, MAIN, [one]) for click in clicks for one in (click, reclassified(click, 1, True)))
+    )
+    assert [row["machine"] for row in await stored(db)] == [True] * 30

@@ -15,7 +15,7 @@ KEYS = TokenKeys({"new": NEW, "old": OLD})
 ids = st.uuids().filter(lambda value: value.int != 0)
 tokens = st.builds(
     LinkToken,
-    purpose=st.sampled_from("ocub"),
+    purpose=st.sampled_from("ocubh"),
     kind=st.sampled_from(["campaign", "test", "single"]),
     workspace_id=ids,
     message_id=ids,
@@ -52,7 +52,7 @@ def test_a_changed_character_is_refused(token, data):
         KEYS.verify(text[:at] + other + text[at + 1 :], token.purpose)
 
 
-@given(tokens, st.sampled_from("ocub"))
+@given(tokens, st.sampled_from("ocubh"))
 def test_a_token_serves_one_purpose(token, purpose):
     if purpose != token.purpose:
         with pytest.raises(BadToken):

@@ -37,7 +37,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     "campaigns": (".well-known",),
     "delivery": ("provider",),
 }
-TRACKER = ("o", "c", "u", "b")
+TRACKER = ("o", "c", "u", "b", "h")
 
 _BY_RESOURCE = {name: service for service, names in RESOURCES.items() for name in names}
 _BY_PREFIX = {name: service for service, names in PUBLIC.items() for name in names}

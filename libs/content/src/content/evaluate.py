@@ -10,7 +10,7 @@ from liquid.exceptions import LiquidError
 from content.filters import ESCAPES, Filter, filters_for
 from content.liquid import parse, render_engine
 from content.model import Choice, Operand, Pixel, Program, Segment, Slot, Test, Url
-from content.program import Scope, fill_url, has_value, pixel_markup
+from content.program import Scope, fill_url, has_value, tracking_markup
 from content.values import AFTER_NUMBER, LINK, LINK_END, PIXEL
 from content.values import text as as_text
 
@@ -61,7 +61,7 @@ def _piece(segment: Slot | Choice | Url | Pixel, filters: Mapping[str, Filter], 
     if isinstance(segment, Url):
         return _url(segment, filters, markup)
     if isinstance(segment, Pixel):
-        return lambda scope: pixel_markup(scope.pixel_url) if scope.pixel_url else ""
+        return tracking_markup
     arms = [(_holds(arm.test) if arm.test else None, _sequence(arm.body, filters, markup)) for arm in segment.arms]
 
     def choose(scope: Scope) -> str:
@@ -235,4 +235,4 @@ def finish(written: str, scope: Scope, markup: bool) -> str:
         return html_escape(url) if markup else url
 
     written = _MARKED_LINK.sub(link, written)
-    return written.replace(PIXEL, pixel_markup(scope.pixel_url) if scope.pixel_url else "")
+    return written.replace(PIXEL, tracking_markup(scope))

@@ -201,14 +201,19 @@ def _add(segments: list[Segment], static: str) -> None:
 class Scope:
     """What one filling of a program sees."""
 
-    __slots__ = ("data", "link", "pixel_url")
+    __slots__ = ("data", "hidden_url", "link", "pixel_url")
 
     def __init__(
-        self, data: Mapping[str, object], link: Callable[[int, str], str] | None = None, pixel_url: str | None = None
+        self,
+        data: Mapping[str, object],
+        link: Callable[[int, str], str] | None = None,
+        pixel_url: str | None = None,
+        hidden_url: str | None = None,
     ) -> None:
         self.data = data
         self.link = link
         self.pixel_url = pixel_url
+        self.hidden_url = hidden_url
 
 
 _SCHEMES = ("https://", "http://", "mailto:")
@@ -229,10 +234,16 @@ def fill_url(scope: Scope, number: int | None, url: str, *, filled: bool) -> str
     return url
 
 
-def pixel_markup(url: str) -> str:
-    """The open-tracking image."""
-    style = "display:block;border:0;width:1px;height:1px"
-    return f'<img src="{html_escape(url)}" width="1" height="1" alt="" style="{style}">'
+def tracking_markup(scope: Scope) -> str:
+    """What stands at the end of the body: the open-tracking image, and the link that no person sees or reaches."""
+    made = ""
+    if scope.pixel_url:
+        style = "display:block;border:0;width:1px;height:1px"
+        made = f'<img src="{html_escape(scope.pixel_url)}" width="1" height="1" alt="" style="{style}">'
+    if scope.hidden_url:
+        style = "display:none;mso-hide:all"
+        made += f'<a href="{html_escape(scope.hidden_url)}" style="{style}" tabindex="-1" aria-hidden="true"></a>'
+    return made
 
 
 def has_value(segments: Iterable[Segment]) -> bool:

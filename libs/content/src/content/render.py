@@ -11,7 +11,10 @@ from content.quoted import quoted_piece
 
 @dataclass(frozen=True, slots=True)
 class RenderContext:
-    """One recipient. `link` rewrites tracked links, by number and URL; without `pixel_url` no opens are tracked."""
+    """One recipient. `link` rewrites tracked links, by number and URL; without `pixel_url` no opens are tracked.
+
+    `hidden_url`: a link that no person sees; whoever follows it is a machine.
+    """
 
     fields: Mapping[str, object] = field(default_factory=dict)
     unsubscribe_url: str = ""
@@ -19,6 +22,7 @@ class RenderContext:
     browser_url: str = ""
     link: Callable[[int, str], str] | None = None
     pixel_url: str | None = None
+    hidden_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,12 @@ def _scope(mail: CompiledMail, context: RenderContext) -> Scope:
         "preferences_url": context.preferences_url,
         "browser_url": context.browser_url,
     }
-    return Scope(data, context.link if mail.clicks else None, context.pixel_url if mail.opens else None)
+    return Scope(
+        data,
+        context.link if mail.clicks else None,
+        context.pixel_url if mail.opens else None,
+        context.hidden_url if mail.clicks else None,
+    )
 
 
 def _ready(mail: CompiledMail, variant_id: str) -> _Ready:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from asyncpg import Record
+from common.contracts.email import EmailReclassifiedV1
 from common.contracts.leads import ErasureDoneV1, LeadScoredV1
 from common.db.pool import Connection
 from common.outbox.writer import Outgoing, record
@@ -24,6 +25,29 @@ async def leads_scored(tx: Connection, rows: Sequence[Record]) -> None:
                 ),
             )
             for row in rows
+        ],
+    )
+
+
+async def reclassified(tx: Connection, clicks: Sequence[Record]) -> None:
+    """email.reclassified for each click whose verdict changed."""
+    await record(
+        tx,
+        [
+            Outgoing(
+                row["workspace_id"],
+                EmailReclassifiedV1(
+                    event_id=row["event_id"],
+                    message_id=row["message_id"],
+                    kind=row["kind"],
+                    contact_id=row["contact_id"],
+                    campaign_id=row["campaign_id"],
+                    machine=row["rule"] is not None,
+                    machine_rule=row["rule"],
+                    revision=row["revision"],
+                ),
+            )
+            for row in clicks
         ],
     )
 

@@ -7,6 +7,7 @@ from common.jobs import Periodic, run_jobs
 
 from analytics.db import facts, scores
 from analytics.settings import Settings
+from analytics.use_cases.judging import judge_again
 
 HOUR_S = 3600.0
 FORGET_SCORED_AFTER_DAYS = 730
@@ -25,6 +26,7 @@ async def prune_scored(database: Database) -> None:
 
 
 PERIODICS = (
+    Periodic("judge_again", 5.0, judge_again),
     Periodic("facts_partitions", HOUR_S, make_partitions),
     Periodic("prune_scored", 24 * HOUR_S, prune_scored),
 )

@@ -15,6 +15,8 @@ _PIXEL = re.compile(r'<img[^>]+src="([^"]*/o/[^"]+)"')
 _HREF = re.compile(r'<a[^>]+href="([^"]*/c/[^"]+)"')
 _BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 _AT_ONCE = 8
+# Nobody reads and clicks sooner, so that sooner clicks count as machines'.
+READS_AFTER_S = 2.0
 
 
 @dataclass
@@ -60,6 +62,7 @@ class Mailbox:
 
     async def play(self, mails: list[dict[str, Any]], seed: int, done: Callable[[], None]) -> Played:
         """Open, click, scan and leave as people do; the same choice for the same mails."""
+        await asyncio.sleep(READS_AFTER_S)
         chance = random.Random(seed)  # noqa: S311
         played, gate = Played(), asyncio.Semaphore(_AT_ONCE)
         dice = [(mail, chance.random(), chance.random()) for mail in sorted(mails, key=lambda mail: mail["to"])]
@@ -90,7 +93,7 @@ class Mailbox:
             await self._ask("GET", unescape(pixel[1]))
             played.opened.add(recipient)
         if clicks < 0.35 and links:
-            for link in links[: 3 if clicks < 0.08 else 1]:
+            for link in links[: 2 if clicks < 0.08 else 1]:  # three at once are a machine's
                 await self._ask("GET", link)
             played.clicked.add(recipient)
         if clicks > 0.985:

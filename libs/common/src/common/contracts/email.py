@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from common.contracts.base import UUID, AwareDatetime, EventData, Plain
+from common.contracts.base import UUID, AwareDatetime, EventData, Plain, StateData
 
 
 class EmailData(EventData):
@@ -81,8 +81,21 @@ class EmailExpiredV1(EmailStatusData):
 class TrackedData(EmailData):
     """What opens and clicks share. `machine`: by the stateless rules, named in `machine_rule`."""
 
-    sent_at: AwareDatetime | None = None
+    sent_at: AwareDatetime | None = Field(None, description="when the mail was made, in whole seconds")
+    via: str | None = Field(None, description="the mail provider's proxy through which a person's program asked")
     machine: bool = False
+    machine_rule: str | None = None
+
+
+class EmailReclassifiedV1(StateData):
+    """A click turned out to be a machine's, or a person's after all. `revision` counts per click."""
+
+    event_id: UUID = Field(description="the email.clicked it is about")
+    message_id: UUID
+    kind: Literal["campaign", "test", "single"]
+    contact_id: UUID | None = None
+    campaign_id: UUID | None = None
+    machine: bool
     machine_rule: str | None = None
 
 

@@ -160,6 +160,13 @@ TOPICS: tuple[Topic, ...] = (
     Topic("email.complained", email.EmailComplainedV1, "message_id", ("delivery",), _FACTS),
     Topic("email.delivered", email.EmailDeliveredV1, "message_id", ("delivery",), ("analytics.ingest",)),
     Topic("email.replied", email.EmailRepliedV1, "message_id", ("delivery",), _FACTS),
+    Topic(
+        "email.reclassified",
+        email.EmailReclassifiedV1,
+        "message_id",
+        ("analytics",),
+        ("contacts.main", "analytics.scoring"),
+    ),
     Topic("email.unsubscribed", email.EmailUnsubscribedV1, "message_id", ("delivery",), _SCORED),
     Topic(
         "delivery.progressed",

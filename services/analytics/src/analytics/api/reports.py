@@ -6,9 +6,9 @@ from uuid import UUID
 
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from analytics.db import bounces, projections, statuses, touches
+from analytics.db import bounces, clicks, projections, statuses, touches
 from analytics.errors import CampaignUnknown
 
 router = service_router("/reports", "reports")
@@ -51,6 +51,7 @@ class CampaignReport(BaseModel):
     expired: int
     opens: Touches
     clicks: Touches
+    machine_clicks: dict[str, int] = Field(description="clicks by machines, by the rule that told")
     unsubscribed: int
     complained: int
     replied: int
@@ -105,6 +106,7 @@ async def get_campaign_report(campaign_id: UUID, tx: Tx, caller: Caller) -> Camp
         expired=stands.get(("expired", ""), 0),
         opens=touched["opened"],
         clicks=touched["clicked"],
+        machine_clicks=await clicks.machines_of_campaign(tx, caller.workspace_id, campaign_id),
         unsubscribed=touched["unsubscribed"].unique,
         complained=touched["complained"].unique,
         replied=touched["replied"].unique,

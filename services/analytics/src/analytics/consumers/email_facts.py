@@ -3,11 +3,19 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from common.contracts.email import EmailBouncedV1, EmailClickedV1, EmailFailedV1, EmailStatusData, TrackedData
+from common.contracts.email import (
+    EmailBouncedV1,
+    EmailClickedV1,
+    EmailData,
+    EmailFailedV1,
+    EmailStatusData,
+    TrackedData,
+)
 from common.contracts.envelope import Received
 from common.db.pool import Connection
 
-from analytics.db import bounces, facts, statuses, touches
+from analytics.db import bounces, clicks, facts, statuses, touches
+from analytics.use_cases.judging import RULES, judge_clicks
 
 NO_VARIANT = ""
 
@@ -17,6 +25,7 @@ def store_status(status: str) -> Callable[[Connection, Sequence[Received[Any]]],
 
     async def store(tx: Connection, events: Sequence[Received[EmailStatusData]]) -> None:
         await facts.insert_new(tx, f"email.{status}", events)
+        stood = [(event.workspace_id, event.data.message_id) for event in events]
         await statuses.apply(
             tx,
             [
@@ -34,8 +43,63 @@ def store_status(status: str) -> Callable[[Connection, Sequence[Received[Any]]],
                 if event.data.kind == "campaign" and event.data.campaign_id is not None
             ],
         )
+        # A click may be told before the sending it came too soon after.
+        if clicked := await clicks.clicked(tx, stood):
+            await clicks.lock(tx, clicked)
+            await judge_clicks(tx, clicked)
 
     return store
+
+
+async def store_clicks(tx: Connection, events: Sequence[Received[EmailClickedV1]]) -> None:
+    """Store clicks, count each once, and judge all clicks of their messages anew."""
+    new = await facts.insert_new(tx, "email.clicked", events)
+    fresh = list({event.id: event for event in events if event.id in new}.values())
+    if not fresh:
+        return
+    keys = sorted({(event.workspace_id, event.data.message_id) for event in fresh})
+    await clicks.lock(tx, keys)
+    await clicks.add(
+        tx,
+        [
+            clicks.NewClick(
+                event.workspace_id,
+                event.data.message_id,
+                event.id,
+                event.time,
+                event.data.sent_at,
+                event.data.link,
+                event.data.kind,
+                event.data.contact_id,
+                event.data.campaign_id,
+                event.data.variant_id or NO_VARIANT,
+                event.data.machine_rule or "machine" if event.data.machine else None,
+            )
+            for event in fresh
+        ],
+        RULES.revision,
+    )
+    await touches.add(tx, [_touch("clicked", event) for event in fresh if _counts(event.data)])
+    await judge_clicks(tx, keys)
+
+
+def _counts(data: EmailData) -> bool:
+    return data.kind == "campaign" and data.campaign_id is not None
+
+
+def _touch(kind: str, event: Received[Any]) -> touches.Touch:
+    data = event.data
+    clicked = data if isinstance(data, EmailClickedV1) else None
+    return touches.Touch(
+        event.workspace_id,
+        data.campaign_id,
+        data.message_id,
+        data.variant_id or NO_VARIANT,
+        kind,
+        clicked.link if clicked else touches.ANY_LINK,
+        (clicked.url or None) if clicked else None,
+        isinstance(data, TrackedData) and data.machine,
+    )
 
 
 def count_touch(kind: str) -> Callable[[Connection, Sequence[Received[Any]]], Awaitable[None]]:
@@ -43,26 +107,8 @@ def count_touch(kind: str) -> Callable[[Connection, Sequence[Received[Any]]], Aw
 
     async def count(tx: Connection, events: Sequence[Received[Any]]) -> None:
         new = await facts.insert_new(tx, f"email.{kind}", events)
-        counted: list[touches.Touch] = []
-        for event in events:
-            data = event.data
-            if event.id not in new or data.kind != "campaign" or data.campaign_id is None:
-                continue
-            new.discard(event.id)
-            clicked = data if isinstance(data, EmailClickedV1) else None
-            counted.append(
-                touches.Touch(
-                    event.workspace_id,
-                    data.campaign_id,
-                    data.message_id,
-                    data.variant_id or NO_VARIANT,
-                    kind,
-                    clicked.link if clicked else touches.ANY_LINK,
-                    clicked.url if clicked else None,
-                    isinstance(data, TrackedData) and data.machine,
-                )
-            )
-        await touches.add(tx, counted)
+        counted = {event.id: event for event in events if event.id in new and _counts(event.data)}
+        await touches.add(tx, [_touch(kind, event) for event in counted.values()])
 
     return count
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from common.contracts.email import TrackedData
+from common.contracts.email import EmailReclassifiedV1, TrackedData
 from common.contracts.envelope import Received
 from common.db.pool import Connection
 
@@ -34,3 +34,12 @@ def note_for_scoring(type_: str, settle_s: float) -> Callable[[Connection, Seque
             )
 
     return note
+
+
+async def score_anew(tx: Connection, events: Sequence[Received[EmailReclassifiedV1]]) -> None:
+    """A click turned out to be a machine's, or a person's after all; which, the clicks themselves say."""
+    people = sorted(
+        {(event.workspace_id, event.data.contact_id) for event in events if event.data.contact_id is not None}
+    )
+    if people:
+        await scores.note_due(tx, people)

@@ -4,9 +4,9 @@ from common.consumer.subscription import Consumer, Subscription
 from common.contracts import audiences, campaigns, email, leads
 from common.web.access import access_consumer
 
-from analytics.consumers.email_facts import count_touch, store_bounces, store_status
+from analytics.consumers.email_facts import count_touch, store_bounces, store_clicks, store_status
 from analytics.consumers.lead_erased import forget_facts, forget_scores
-from analytics.consumers.scored_facts import note_for_scoring
+from analytics.consumers.scored_facts import note_for_scoring, score_anew
 from analytics.db import projections
 
 OPEN_SETTLE_S = 0.0
@@ -37,7 +37,7 @@ def ingest() -> Consumer:
             Subscription(email.EmailDeliveredV1, count_touch("delivered"), keyed_by_event=True),
             Subscription(email.EmailRepliedV1, count_touch("replied"), keyed_by_event=True),
             Subscription(email.EmailOpenedV1, count_touch("opened"), keyed_by_event=True),
-            Subscription(email.EmailClickedV1, count_touch("clicked"), keyed_by_event=True),
+            Subscription(email.EmailClickedV1, store_clicks, keyed_by_event=True),
             Subscription(email.EmailUnsubscribedV1, count_touch("unsubscribed"), keyed_by_event=True),
         ),
     )
@@ -54,6 +54,7 @@ def scoring(click_settle_s: float) -> Consumer:
             Subscription(
                 email.EmailUnsubscribedV1, note_for_scoring("email.unsubscribed", OPEN_SETTLE_S), keyed_by_event=True
             ),
+            Subscription(email.EmailReclassifiedV1, score_anew),
         ),
     )
 

@@ -9,14 +9,14 @@ from common.db.pool import Connection
 
 _INSERT = """
 insert into facts (workspace_id, event_id, day, at, type, kind, message_id, contact_id, campaign_id, purpose_id,
-                   program_id, variant_id, machine, machine_rule, link, url)
+                   program_id, variant_id, machine, machine_rule, link, url, via)
 select f.workspace_id, f.event_id, (f.at at time zone 'UTC')::date, f.at, $1, f.kind, f.message_id, f.contact_id,
        f.campaign_id, f.purpose_id, f.program_id, f.variant_id, f.machine, f.machine_rule, f.link,
-       case when t.contact_id is null then f.url end
+       case when t.contact_id is null then f.url end, f.via
 from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::uuid[], $7::uuid[], $8::uuid[], $9::uuid[],
-            $10::uuid[], $11::text[], $12::boolean[], $13::text[], $14::integer[], $15::text[])
+            $10::uuid[], $11::text[], $12::boolean[], $13::text[], $14::integer[], $15::text[], $16::text[])
   as f (workspace_id, event_id, at, kind, message_id, contact_id, campaign_id, purpose_id, program_id, variant_id,
-        machine, machine_rule, link, url)
+        machine, machine_rule, link, url, via)
 left join tombstones t on t.workspace_id = f.workspace_id and t.contact_id = f.contact_id
 on conflict do nothing
 returning event_id
@@ -43,7 +43,8 @@ async def insert_new(tx: Connection, type_: str, events: Sequence[Received[Email
         [bool(data and data.machine) for data in tracked],
         [data.machine_rule if data else None for data in tracked],
         [data.link if data else None for data in clicked],
-        [data.url if data else None for data in clicked],
+        [(data.url or None) if data else None for data in clicked],
+        [data.via if data else None for data in tracked],
     )
     return {row["event_id"] for row in rows}
 

@@ -32,6 +32,13 @@ order by 1, 2, 3
 on conflict do nothing
 """
 
+_NOTE_DUE = """
+insert into score_due (workspace_id, contact_id, due_at)
+select w, c, now() from unnest($1::uuid[], $2::uuid[]) as p (w, c)
+ where exists (select from score_events e where e.workspace_id = w and e.contact_id = c)
+on conflict do nothing
+"""
+
 _TAKE = """
 delete from score_due d using (
   select workspace_id, contact_id, due_at from score_due where due_at <= now()
@@ -67,6 +74,12 @@ async def add_events(
     await tx.execute(_ADD, workspaces, contacts, events, types, at, due_at)
 
 
+async def note_due(tx: Connection, people: Sequence[tuple[UUID, UUID]]) -> None:
+    """These (workspace, contact) are to be scored anew, if they ever had a score."""
+    workspaces, contacts = zip(*people, strict=True)
+    await tx.execute(_NOTE_DUE, workspaces, contacts)
+
+
 async def take_due(tx: Connection, limit: int) -> list[tuple[UUID, UUID]]:
     """(workspace, contact) pairs whose time has come; gone from the list when the transaction commits."""
     return sorted({(row["workspace_id"], row["contact_id"]) for row in await tx.fetch(_TAKE, limit)})
@@ -81,6 +94,8 @@ async def events_of(tx: Connection, pairs: Sequence[tuple[UUID, UUID]]) -> list[
         cross join lateral (
           select workspace_id, contact_id, event_id, type, at from score_events s
           where s.workspace_id = k.workspace_id and s.contact_id = k.contact_id and s.counts_at <= now()
+            and not exists (select from clicks m where m.workspace_id = s.workspace_id and m.event_id = s.event_id
+                                                   and m.rule is not null)
           order by at desc, event_id limit $3
         ) e
         """,

@@ -31,6 +31,25 @@ on conflict (workspace_id, campaign_id, variant_id, kind, link, machine, shard) 
 """  # noqa: S608
 
 
+_HUMAN_LEFT = """
+exists (select from clicks c where c.workspace_id = k.w and c.message_id = k.m and c.rule is null
+                               and (k.l = -1 or c.link = k.l))
+"""
+_KEYS = "unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::integer[]) as k (w, c, m, l)"
+_NO_LONGER = f"""
+delete from first_touch f using {_KEYS}
+ where f.workspace_id = k.w and f.campaign_id = k.c and f.message_id = k.m and f.kind = 'clicked' and f.link = k.l
+   and not {_HUMAN_LEFT}
+returning f.workspace_id, f.campaign_id, f.message_id, f.link
+"""  # noqa: S608
+_NOW_FIRST = f"""
+insert into first_touch (workspace_id, campaign_id, message_id, kind, link)
+select k.w, k.c, k.m, 'clicked', k.l from {_KEYS} where {_HUMAN_LEFT} order by 1, 2, 3, 5
+on conflict do nothing
+returning workspace_id, campaign_id, message_id, link
+"""  # noqa: S608
+
+
 @dataclass(frozen=True, slots=True)
 class Touch:
     """One open, click or unsubscribe of a campaign's message."""
@@ -79,6 +98,35 @@ async def add(tx: Connection, touches: Sequence[Touch]) -> None:
             """,
             *(list(column) for column in zip(*links, strict=True)),
             list(links.values()),
+        )
+
+
+async def move(tx: Connection, clicks: Sequence[Record]) -> None:
+    """Count clicks of campaigns on the other side, after their rows in `clicks` were changed to it."""
+    if not clicks:
+        return
+    totals: Counter[tuple[UUID, UUID, str, str, int, bool]] = Counter()
+    uniques: Counter[tuple[UUID, UUID, str, str, int, bool]] = Counter()
+    variants: dict[tuple[UUID, UUID, UUID, int], str] = {}
+    for row in clicks:
+        machine = row["rule"] is not None
+        for link in {row["link"], ANY_LINK}:
+            counter = (row["workspace_id"], row["campaign_id"], row["variant_id"], "clicked", link)
+            totals[*counter, machine] += 1
+            totals[*counter, not machine] -= 1
+            variants[row["workspace_id"], row["campaign_id"], row["message_id"], link] = row["variant_id"]
+    columns = [list(column) for column in zip(*sorted(variants), strict=True)]
+    for text, n in ((_NO_LONGER, -1), (_NOW_FIRST, 1)):
+        for row in await tx.fetch(text, *columns):
+            key = (row["workspace_id"], row["campaign_id"], row["message_id"], row["link"])
+            uniques[key[0], key[1], variants[key], "clicked", key[3], False] += n
+    keys = sorted(key for key in {*totals, *uniques} if totals[key] or uniques[key])
+    if keys:
+        await tx.execute(
+            _COUNT,
+            *(list(column) for column in zip(*keys, strict=True)),
+            [totals[key] for key in keys],
+            [uniques[key] for key in keys],
         )
 
 

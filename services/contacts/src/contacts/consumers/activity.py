@@ -7,6 +7,7 @@ from common.contracts.email import (
     EmailClickedV1,
     EmailComplainedV1,
     EmailOpenedV1,
+    EmailReclassifiedV1,
     EmailRepliedV1,
     EmailSentV1,
 )
@@ -24,6 +25,8 @@ async def record_activity(tx: Connection, events: Sequence[Received[Mailed]]) ->
     known = [(event, event.data.contact_id) for event in events if event.data.contact_id and event.data.kind != "test"]
     if not known:
         return
+    if isinstance(known[0][0].data, EmailClickedV1):
+        await activity.lock(tx, [event.id for event, _ in known])
     await activity.add(
         tx,
         BY_CONTRACT[type(known[0][0].data)].name,
@@ -34,4 +37,16 @@ async def record_activity(tx: Connection, events: Sequence[Received[Mailed]]) ->
         [event.data.campaign_id for event, _ in known],
         [event.data.message_id for event, _ in known],
         [getattr(event.data, "machine", False) for event, _ in known],
+    )
+
+
+async def reclassify_clicks(tx: Connection, events: Sequence[Received[EmailReclassifiedV1]]) -> None:
+    """Analytics found out who clicked; the highest revision stands."""
+    await activity.lock(tx, [event.data.event_id for event in events])
+    await activity.reclassify(
+        tx,
+        [event.workspace_id for event in events],
+        [event.data.event_id for event in events],
+        [event.data.machine for event in events],
+        [event.data.revision for event in events],
     )

@@ -28,6 +28,7 @@ def consumers() -> tuple[Consumer, ...]:
             Subscription(email.EmailSentV1, activity.record_activity, keyed_by_event=True),
             Subscription(email.EmailOpenedV1, activity.record_activity, keyed_by_event=True),
             Subscription(email.EmailClickedV1, activity.record_activity, keyed_by_event=True),
+            Subscription(email.EmailReclassifiedV1, activity.reclassify_clicks),
             Subscription(email.EmailRepliedV1, activity.record_activity, keyed_by_event=True),
             Subscription(email.EmailFailedV1, mail_blocks.suppress_blocked),
             Subscription(email.EmailBouncedV1, mail_blocks.record_and_suppress),

@@ -15,12 +15,50 @@ select from contacts c join (select distinct w, i from unnest($1::uuid[], $2::uu
 """
 _INSERT = """
 insert into activity (workspace_id, event_id, contact_id, type, at, campaign_id, message_id, machine)
-select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::uuid[], $7::uuid[],
-                     $8::boolean[]) as t(w, e, i, k, at, c, m, machine)
+select w, e, i, k, at, c, m, coalesce(r.machine, t.machine)
+  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::uuid[], $7::uuid[],
+              $8::boolean[]) as t(w, e, i, k, at, c, m, machine)
+  left join reclassified r on r.workspace_id = t.w and r.event_id = t.e
  where not exists (select from tombstones x where x.workspace_id = t.w and x.contact_id = t.i)
  order by t.w, t.e
 on conflict do nothing
 """
+
+# A click and its new verdict may be handled side by side: whoever comes second sees what the first one wrote.
+_LOCK = """
+select pg_advisory_xact_lock(l) from (
+  select distinct hashtextextended('activity' || e::text, 0) as l from unnest($1::uuid[]) as e order by 1) locks
+"""
+_RECLASSIFY = """
+insert into reclassified as r (workspace_id, event_id, machine, revision)
+select distinct on (w, e) w, e, machine, revision
+  from unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::bigint[]) as t(w, e, machine, revision)
+ order by w, e, revision desc
+on conflict (workspace_id, event_id) do update set machine = excluded.machine, revision = excluded.revision
+  where excluded.revision > r.revision
+"""
+_FOLLOW = """
+update activity a set machine = r.machine from reclassified r, unnest($1::uuid[], $2::uuid[]) as t(w, e)
+ where r.workspace_id = t.w and r.event_id = t.e and a.workspace_id = t.w and a.event_id = t.e
+   and a.machine <> r.machine
+"""
+
+
+async def lock(tx: Connection, event_ids: Sequence[UUID]) -> None:
+    """Nobody else writes about these events until the transaction ends."""
+    await tx.execute(_LOCK, event_ids)
+
+
+async def reclassify(
+    tx: Connection,
+    workspace_ids: Sequence[UUID],
+    event_ids: Sequence[UUID],
+    machines: Sequence[bool],
+    revisions: Sequence[int],
+) -> None:
+    """Let the highest revision of each event's verdict stand, on what is here and on what comes later."""
+    await tx.execute(_RECLASSIFY, workspace_ids, event_ids, machines, revisions)
+    await tx.execute(_FOLLOW, workspace_ids, event_ids)
 
 
 async def add(

@@ -18,8 +18,8 @@ from opentelemetry.trace import SpanKind
 from starlette.types import Receive, Scope, Send
 
 from delivery.domain import pages
-from delivery.domain.machines import machine_rule
-from delivery.domain.tokens import BadToken, LinkToken, TokenKeys, TokenPurpose
+from delivery.domain.machines import machine_rule, open_rule, proxy
+from delivery.domain.tokens import HIDDEN_LINK, BadToken, LinkToken, TokenKeys, TokenPurpose
 from delivery.use_cases.composing import Composer, Uncomposable
 from delivery.use_cases.group_commit import GroupCommit
 from delivery.use_cases.tracing import SERVICE, Origins
@@ -50,8 +50,8 @@ _MAIL_POLICY = (
         b"img-src http: https: data:; style-src 'unsafe-inline' https:; font-src https: data:; frame-ancestors 'none'"
     ),
 )
-_KINDS = {"o": "open", "c": "click", "u": "unsubscribe", "b": "view"}
-_STATUSES = (200, 302, 404, 413, 500, 503)
+_KINDS = {"o": "open", "c": "click", "u": "unsubscribe", "b": "view", "h": "hidden"}
+_STATUSES = (200, 204, 302, 404, 413, 500, 503)
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -89,6 +89,8 @@ class Tracking:
                 status = await self._click(scope, token, send)
             elif place == "u":
                 status = await self._unsubscribe(scope, token, receive, send)
+            elif place == "h" and method != "POST":
+                status = await self._hidden(token, send)
             elif place == "b" and method != "POST":
                 status = await self._view(scope, token, send)
             else:
@@ -106,8 +108,9 @@ class Tracking:
         token = self._token(text, "o")
         if token is None:
             return await _missing(send)
-        rule = _machine(scope)
-        event = EmailOpenedV1(**_facts(token), machine=rule is not None, machine_rule=rule)
+        agent, purpose = _asking(scope)
+        rule = open_rule(scope["method"], agent, purpose)
+        event = EmailOpenedV1(**_facts(token), machine=rule is not None, machine_rule=rule, via=proxy(agent))
         await self._kept.durable(Outgoing(token.workspace_id, event))
         return await _answer(send, 200, _GIF_HEADERS, b"" if scope["method"] == "HEAD" else GIF)
 
@@ -116,12 +119,21 @@ class Tracking:
         location = None if token is None else _location(token.url)
         if token is None or location is None:
             return await _missing(send)
-        rule = _machine(scope)
+        rule = machine_rule(scope["method"], *_asking(scope))
         event = EmailClickedV1(
             **_facts(token), machine=rule is not None, machine_rule=rule, link=token.link, url=token.url
         )
         await self._kept.durable(Outgoing(token.workspace_id, event))
         return await _answer(send, 302, [(b"location", location), (b"content-length", b"0"), *_COMMON], b"")
+
+    async def _hidden(self, text: str, send: Send) -> int:
+        """Only what follows every link comes here; analytics judges the message's other clicks by it."""
+        token = self._token(text, "h")
+        if token is None:
+            return await _missing(send)
+        event = EmailClickedV1(**_facts(token), machine=True, machine_rule="hidden_link", link=HIDDEN_LINK, url="")
+        await self._kept.durable(Outgoing(token.workspace_id, event))
+        return await _answer(send, 204, _COMMON, b"")
 
     async def _unsubscribe(self, scope: Scope, text: str, receive: Receive, send: Send) -> int:
         token = self._token(text, "u")
@@ -184,14 +196,15 @@ def _facts(token: LinkToken) -> dict[str, Any]:
     }
 
 
-def _machine(scope: Scope) -> str | None:
+def _asking(scope: Scope) -> tuple[str, str]:
+    """User-Agent, and what the request says it is for."""
     agent = purpose = b""
     for name, value in scope["headers"]:
         if name == b"user-agent":
             agent = value
         elif name in {b"purpose", b"sec-purpose", b"x-purpose", b"x-moz"}:
             purpose = value
-    return machine_rule(scope["method"], agent.decode("latin-1"), purpose.decode("latin-1"))
+    return agent.decode("latin-1"), purpose.decode("latin-1")
 
 
 def _header(scope: Scope, wanted: bytes) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-# Mail providers' image proxies fetch when a person opens, and HTTP libraries are partners' programs: neither is here.
+# HTTP libraries are partners' programs, and not here.
 _AGENTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "scanner",
@@ -22,6 +22,15 @@ _AGENTS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
 )
+# Apple's privacy protection fetches the images of all mail as it comes, read or not, and says no more than this.
+_APPLE = "Mozilla/5.0"
+# These fetch when a person opens the mail: their opens are people's.
+_PROXIES = (
+    ("gmail", "GoogleImageProxy"),
+    ("yahoo", "YahooMailProxy"),
+    ("mailru", "Mail.Ru"),
+    ("seznam", "SeznamEmailProxy"),
+)
 _PREFETCH = frozenset({"prefetch", "preview", "prerender", "prefetch;prerender"})
 
 
@@ -32,3 +41,13 @@ def machine_rule(method: str, user_agent: str, purpose: str) -> str | None:
     if purpose.lower() in _PREFETCH:
         return "prefetch"
     return next((rule for rule, pattern in _AGENTS if pattern.search(user_agent)), None)
+
+
+def open_rule(method: str, user_agent: str, purpose: str) -> str | None:
+    """The same for opens: images are also fetched ahead of any reading."""
+    return "apple_privacy" if user_agent == _APPLE else machine_rule(method, user_agent, purpose)
+
+
+def proxy(user_agent: str) -> str | None:
+    """The mail provider's proxy that asked for a person."""
+    return next((name for name, word in _PROXIES if word in user_agent), None)

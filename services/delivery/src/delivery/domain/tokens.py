@@ -17,12 +17,14 @@ from uuid import UUID
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-TokenPurpose = Literal["o", "c", "u", "b"]
+TokenPurpose = Literal["o", "c", "u", "b", "h"]
 Kind = Literal["campaign", "test", "single"]
 
 VERSION = 1
 MAC_BYTES = 16
 MAX_TOKEN = 4096
+# The number of the link that no person sees: the highest there is.
+HIDDEN_LINK = 0xFFFF
 _KINDS: dict[str, Kind] = {"c": "campaign", "t": "test", "s": "single"}
 _LETTERS = {kind: letter for letter, kind in _KINDS.items()}
 _NONE = bytes(16)

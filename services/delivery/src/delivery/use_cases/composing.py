@@ -117,6 +117,7 @@ class Composer:
                     browser_url=f"{self._public_url}/b/{sign('b', 0, '')}",
                     link=self._tracked_link(sign) if tracked and mailing.clicks else None,
                     pixel_url=f"{self._public_url}/o/{sign('o', 0, '')}.gif" if tracked and mailing.opens else None,
+                    hidden_url=f"{self._public_url}/h/{sign('h', 0, '')}" if tracked and mailing.clicks else None,
                 ),
             )
             campaign = facts["kind"] == "campaign"
