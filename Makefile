@@ -40,7 +40,7 @@ test: install ## the tests, on a real PostgreSQL and Kafka (T=path for a part, W
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(T)
 
 test-all: install ## the tests with the slow ones: full kill matrix, 10,000-example properties
-	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -n $(WORKERS) --dist loadgroup $(T)
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest --timeout 1800 -n $(WORKERS) --dist loadgroup $(T)
 
 check: install ## format, lint, types, import contracts, generated documents, Dockerfiles
 	@$(BIN)/ruff format --check .

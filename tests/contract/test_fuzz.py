@@ -24,8 +24,9 @@ from schemathesis.specs.openapi.checks import (
 from tests.contract.services import SERVICES
 from tests.contract.world import Workspace, World, operations_of, two_workspaces
 from tests.fixtures.databases import service_database
+from tests.fixtures.properties import times
 
-EXAMPLES = 6
+EXAMPLES = times(6, 100)
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

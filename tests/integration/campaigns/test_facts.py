@@ -17,6 +17,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.fixtures.databases import ServiceDatabase
+from tests.fixtures.properties import times
 
 MAIN = consumers()[0]
 FOUND: list[tuple[int, ...]] = []
@@ -147,7 +148,7 @@ async def test_facts_about_another_workspaces_campaign_change_nothing(
 
 
 @given(order=st.permutations(range(6)), doubled=st.lists(st.integers(0, 5), max_size=6), size=st.integers(1, 12))
-@settings(max_examples=40, deadline=None, phases=[Phase.generate, Phase.shrink])
+@settings(max_examples=times(40, 1000), deadline=None, phases=[Phase.generate, Phase.shrink])
 def orders(order: list[int], doubled: list[int], size: int) -> None:
     FOUND.append((*order, *doubled, -size))
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fixtures.databases import service_database
+from tests.fixtures.properties import times
 from tests.integration.contacts.people import Someone, define, make_list, store
 
 WORKSPACE = UUID(int=0xA0D1)
@@ -205,7 +206,9 @@ async def check(world, drawn):
 
 
 def examples(number):
-    return settings(max_examples=number, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    return settings(
+        max_examples=times(number, 1000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -22,6 +22,8 @@ from campaigns.domain.lifecycle import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fixtures.properties import times
+
 BORN = Life(UUID(int=1), UUID(int=2), "running", 1, 1)
 Fact = Callable[[Life], Life]
 
@@ -62,7 +64,7 @@ def after(life: Life, told: list[Fact]) -> Life:
     return life
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=times(200), deadline=None)
 @given(facts(), st.sampled_from(["running", "paused", "cancelled"]), st.randoms(use_true_random=False))
 def test_facts_in_any_order_and_doubled_leave_the_same_life(told: list[Fact], wish: str, random: object) -> None:
     life = BORN if wish == "running" else wished(BORN, wish)  # type: ignore[arg-type]
@@ -73,7 +75,7 @@ def test_facts_in_any_order_and_doubled_leave_the_same_life(told: list[Fact], wi
     assert status(one) == status(other)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=times(150), deadline=None)
 @given(facts())
 def test_books_close_only_when_both_sums_hold(told: list[Fact]) -> None:
     life = after(BORN, told)

@@ -7,6 +7,8 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fixtures.properties import times
+
 PEPPER = b"p" * 32
 WORKSPACE = UUID("01890000-0000-7000-8000-000000000001")
 
@@ -37,7 +39,7 @@ def _we_take(text: str) -> bool:
     return True
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=times(1500), deadline=None)
 @given(LOCALS, DOMAINS)
 def test_an_address_is_taken_when_the_library_takes_it(local: str, domain: str) -> None:
     text = f"{local}@{domain}".strip()
@@ -63,7 +65,7 @@ def test_identity_and_hash_are_those_of_the_contract(text: str, email: str) -> N
     assert Addresses(PEPPER, WORKSPACE).read_domain(f"@{domain}") == address.domain_hash
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=times(300), deadline=None)
 @given(LOCALS, DOMAINS)
 def test_identity_agrees_with_the_contract_wherever_we_take_an_address(local: str, domain: str) -> None:
     text = f"{local}@{domain}"

@@ -9,6 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from tests.fixtures.properties import times
+
 
 @dataclass
 class World:
@@ -138,7 +140,7 @@ class Ledger(RuleBasedStateMachine):
         assert sum(parts) == balance.rows == 1
 
 
-Ledger.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+Ledger.TestCase.settings = settings(max_examples=times(200), stateful_step_count=30, deadline=None)
 TestLedger = Ledger.TestCase
 
 
