@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,7 +64,7 @@ def _run(row: Row, made: Bench, console: Console) -> Result:
         try:
             verdicts, note, violations = row.run(made)
         except Exception as error:
-            structlog.get_logger().exception("row_broken", row=row.name)
+            traceback.print_exc()
             verdicts, note, violations = [], "", [f"{type(error).__name__}: {str(error)[:600]}"]
         finally:
             made.settle()

@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from tests.fixtures.stack import Stack, free_port, start
 from tools.kafka import Broker
 
 WINDOW = 64
+CONNECTIONS = 8
+LASTS_S = 20.0  # at least, where a row needs a campaign to last
 RETRY_FIRST_S = 1.0
 DOT_TIMEOUT_S = 15.0
 # Ten mailbox providers; of the 20 shares, gmail has six. `chmail.ir` is the smallest: 5 % of all.
@@ -70,6 +72,10 @@ class Bench:
         """A source of chance of a row's own."""
         return random.Random(f"{self.seed}/{name}")
 
+    def slow(self) -> Rule:
+        """A server that takes its time, so that a campaign lasts long enough to have a middle."""
+        return Rule("slow", "body", "reply", "250 2.0.0 taken", seconds=max(0.03, LASTS_S * CONNECTIONS / self.size))
+
     def people(self, count: int) -> tuple[str, frozenset[str]]:
         """Import so many people who want mail: what their addresses begin with, and the addresses."""
         tag = f"c{time.time_ns():x}n"
@@ -82,6 +88,10 @@ class Bench:
         done = self.outside.import_file(path)
         assert done["rows"]["created"] == count, done
         return tag, frozenset(people)
+
+    def contact(self, address: str) -> str:
+        """The id of somebody who was imported."""
+        return str(self.outside.call("GET", "/v1/contacts", params={"email": address})["items"][0]["id"])
 
     def draft(self, tag: str, **more: Any) -> str:
         """A campaign to them, not started."""
@@ -101,6 +111,16 @@ class Bench:
         log_from = self.sink.log.stat().st_size
         self.outside.call("POST", f"/v1/campaigns/{campaign}/start", json={})
         return Sending(campaign, tag, wanted, log_from, time.time())
+
+    @contextmanager
+    def route(self, limits: dict[str, dict[str, float]]) -> Iterator[None]:
+        """A route of the workspace's own to the same sink, with limits that all mailers keep together."""
+        body = {"name": f"r{time.time_ns()}", "host": "127.0.0.1", "port": self.proxy.port, "tls": "none"}
+        made = self.outside.call("POST", "/v1/routes", json={**body, "limits": limits})
+        try:
+            yield
+        finally:
+            self.outside.call("DELETE", f"/v1/routes/{made['id']}", headers={"If-Match": "*"})
 
     def log(self, sending: Sending) -> list[Seen]:
         """What the sink saw of a campaign's people since it began."""
@@ -123,8 +143,10 @@ class Bench:
         """Wait until the books of a campaign are closed."""
         return self.outside.closed(sending.id, within_s)
 
-    def verdict(self, sending: Sending, terms: Terms, *, within_s: float = 420) -> Verdict:
-        """Wait until the books are closed and analytics was told; then check."""
+    def verdict(
+        self, sending: Sending, terms: Terms, *, within_s: float = 420, names: Mapping[str, str] | None = None
+    ) -> Verdict:
+        """Wait until the books are closed and analytics was told; then check. `names`: of the erased, by contact id."""
         books = self.closed(sending, within_s)
         report = self.outside.until(
             lambda: self.outside.report(sending.id),
@@ -132,11 +154,12 @@ class Bench:
             + sum(r["failed"].values()) + books["cancelled"] >= books["eligible"],
             120,
         )  # fmt: skip
+        ledger = self.databases.ledger(sending.id)
         return check(
             Evidence(
                 sending.wanted,
                 [seen for seen in self.log(sending) if seen.recipient],
-                self.databases.ledger(sending.id),
+                [replace(one, recipient=(names or {}).get(one.recipient, one.recipient)) for one in ledger],
                 books,
                 report,
                 self.databases.facts(sending.id),
@@ -146,8 +169,17 @@ class Bench:
         )
 
     def kill(self, process: str) -> None:
-        """kill -9; the supervisor starts it again."""
-        self.stack.kill(process)
+        """kill -9; the supervisor starts it again. `broker`: Kafka's, started again at once."""
+        if process != "broker":
+            self.stack.kill(process)
+            return
+        assert self.broker is not None
+        self.broker.stop(signal.SIGKILL)
+        self.broker.start()
+
+    def attempting(self, sending: Sending) -> frozenset[str]:
+        """Those whom the ledger has under an intent now."""
+        return frozenset(one.recipient for one in self.databases.ledger(sending.id) if one.status == "attempting")
 
     def another(self, service: str, command: str) -> str:
         """One more process of a service, with the environment of the stack's own; its name."""
@@ -173,11 +205,12 @@ class Bench:
         return process.wait(60)
 
     def settle(self) -> None:
-        """After a row: nothing of its fault is left."""
+        """After a row: nothing of its fault is left, nor what the mailer remembers of it."""
+        self.end_extra()
         self.sink.script(self.seed)
         self.sink.tell(release=True)
         self.proxy.tell(mode="pass", delay_s=0, after_bytes=None)
-        self.end_extra()
+        self.stack.kill("mailer", signal.SIGTERM)
 
     def end_extra(self) -> None:
         """End all that were added."""
@@ -209,6 +242,8 @@ def bench(area: Path, bus: str, size: int, seed: int, **settings: str) -> Iterat
             BARID_RETRY_FIRST_S=str(RETRY_FIRST_S),
             BARID_SMTP_DOT_TIMEOUT_S=str(DOT_TIMEOUT_S),
             BARID_SEND_WINDOW=str(WINDOW),
+            BARID_ROUTE_NETWORKS="127.0.0.0/8",
+            BARID_SMTP_CONNECTIONS=str(CONNECTIONS),
             **settings,
         )
         ending.callback(stack.barid, "down")

@@ -23,6 +23,7 @@ class Seen:
     verdict: str
     message_id: str | None = None
     rule: str | None = None
+    leave: str | None = None  # where a one-click unsubscribe goes
 
     @property
     def has(self) -> bool:
@@ -128,6 +129,17 @@ def check(found: Evidence, terms: Terms) -> Verdict:
         tally["uncertain"],
         said,
     )
+
+
+def busiest(times: Sequence[float], span_s: float) -> int:
+    """The most that came within any span of so many seconds."""
+    found = sorted(times)
+    most = start = 0
+    for end, t in enumerate(found):
+        while t - found[start] >= span_s:
+            start += 1
+        most = max(most, end - start + 1)
+    return most
 
 
 def _people(found: Evidence, rows: Mapping[str, Sequence[Entry]], copies: Mapping[str, int]) -> list[str]:

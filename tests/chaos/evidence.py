@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -54,6 +55,17 @@ class Databases:
 
         return asyncio.run(once())
 
+    @contextmanager
+    def locked(self, service: str, table: str) -> Iterator[None]:
+        """Nobody writes to a table while this holds; reading goes on."""
+        with asyncio.Runner() as runner:
+            connection = runner.run(asyncpg.connect(self.url(service), timeout=30))
+            try:
+                runner.run(connection.execute(f"begin; lock table {table} in share row exclusive mode"))
+                yield
+            finally:
+                runner.run(connection.close())
+
     def ledger(self, campaign: str) -> list[Entry]:
         """The ledger of a campaign. Who was erased is named by the contact's id."""
         rows = self.read("delivery", _LEDGER, UUID(campaign))
@@ -80,4 +92,4 @@ def read_log(path: Path, start: int = 0) -> Iterator[Seen]:
                 return
             one = json.loads(line)
             message_id = (one["id"] or "").partition("@")[0] or None
-            yield Seen(one["t"], one["rcpt"], one["phase"], one["verdict"], message_id, one["rule"])
+            yield Seen(one["t"], one["rcpt"], one["phase"], one["verdict"], message_id, one["rule"], one.get("leave"))

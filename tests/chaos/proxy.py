@@ -49,6 +49,9 @@ class Proxy:
         if "freeze_now" in told:  # only so many of those that stand, for good
             for pair in list(self.pairs)[: told["freeze_now"]]:
                 pair.frozen = True
+        if told.get("cut_frozen"):
+            for pair in [pair for pair in self.pairs if pair.frozen]:
+                pair.reset()
         return {"open": len(self.pairs), "seen": self.seen, "frozen": sum(pair.frozen for pair in self.pairs)}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -14,7 +14,8 @@ class Rule:
     """One fault. `body` is the moment after the final dot; `greet` and `mail` come before a recipient is known.
 
     `share`: of recipients, and of connections and dialogues in those two phases. `attempts`: only the first so many
-    of a recipient. `first_s`: only so long after a recipient was first seen (greylisting). `seconds`: how long
+    of a recipient. `first_s`: only so long after a recipient was first seen (greylisting). `until_s`: only
+    so long after the script was given. `seconds`: how long
     `hang` and `drip` last, 0 for ever; `drip` gives its reply byte by byte, `hang` and `reply` give it late.
     `takes`: the message is kept, whatever the client is told or not told.
     """
@@ -27,6 +28,7 @@ class Rule:
     domains: tuple[str, ...] = ()
     attempts: int | None = None
     first_s: float | None = None
+    until_s: float | None = None
     seconds: float = 0.0
     takes: bool = False
 

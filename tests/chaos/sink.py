@@ -8,6 +8,7 @@ the port. It ends when its input does, so that nothing outlives the bench.
 import asyncio
 import json
 import os
+import re
 import socket
 import struct
 import sys
@@ -62,6 +63,7 @@ class Sink:
     def __init__(self, log: Log) -> None:
         self.log = log
         self.seed = 0
+        self.given_at = 0.0
         self.rules: list[Rule] = []
         self.attempts: Counter[str] = Counter()
         self.first_seen: dict[str, float] = {}
@@ -77,6 +79,8 @@ class Sink:
                 continue
             if rule.first_s is not None and time.monotonic() - self.first_seen[identity] > rule.first_s:
                 continue
+            if rule.until_s is not None and time.monotonic() - self.given_at > rule.until_s:
+                continue
             return rule
         return None
 
@@ -89,6 +93,7 @@ class Sink:
         """What the bench wants."""
         if "rules" in told:
             self.rules, self.seed = [Rule.of_json(one) for one in told["rules"]], told["seed"]
+            self.given_at = time.monotonic()
             self.attempts.clear()
             self.first_seen.clear()
         if told.get("release"):
@@ -174,12 +179,14 @@ class Session(asyncio.Protocol):
             self.transport.write(b"250 2.0.0 ok\r\n")
 
     def _taken(self, body: bytes) -> None:
-        message_id = _message_id(body)
+        head = body.partition(b"\r\n\r\n")[0]
+        message_id, leave = _header(head, b"message-id"), _header(head, b"list-unsubscribe")
         rule = self.sink.rule("body", self.recipient)
         kept = rule is None or rule.takes or (rule.do in ("reply", "hang", "drip") and rule.reply.startswith("2"))
         told = rule is None or rule.do == "reply"
         entry = self._entry("body", rule, message_id)
         entry["verdict"] = ("taken" if told else "kept") if kept else entry["verdict"]
+        entry["leave"] = leave
         self.sink.stats[entry["verdict"]] += 1
         self.busy = True
         self.sink.log.note(entry, lambda: self._settle(rule, _OK["body"]))
@@ -231,7 +238,8 @@ class Session(asyncio.Protocol):
         self.transport.write(reply)
         if reply.startswith(b"421"):
             self._end(reset=False)
-        self._work()
+        # Not here: whoever is answering has not yet noted what the answer means.
+        asyncio.get_running_loop().call_soon(self._work)
 
     async def _drip(self, reply: bytes, seconds: float) -> None:
         self.held = True
@@ -252,12 +260,10 @@ class Session(asyncio.Protocol):
             self.transport.close()
 
 
-def _message_id(body: bytes) -> str | None:
-    head = body.partition(b"\r\n\r\n")[0]
-    for line in head.split(b"\r\n"):
-        if line[:11].lower() == b"message-id:":
-            return line[11:].strip().strip(b"<>").decode("ascii", "replace")
-    return None
+def _header(head: bytes, name: bytes) -> str | None:
+    """What stands between the first angle brackets of a header."""
+    found = re.search(rb"^" + name + rb":[^<]*<([^>]*)>", head, re.IGNORECASE | re.MULTILINE)
+    return found[1].decode("ascii", "replace") if found else None
 
 
 async def main(path: str) -> None:

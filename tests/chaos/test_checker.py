@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.checker import Block, Entry, Evidence, Seen, Terms, check
+from tests.chaos.checker import Block, Entry, Evidence, Seen, Terms, busiest, check
 
 PEOPLE = [f"p{n}@gmail.com" for n in range(6)]
 NOTHING = Terms()
@@ -152,3 +152,9 @@ def test_who_is_mailed_after_they_left_counts_against_what_was_under_way(left_at
 def test_a_suppressed_person_who_got_the_mail_is_found_whatever_was_granted() -> None:
     verdict = check(with_row(truth(), 1, "suppressed"), Terms(suppressed=frozenset(PEOPLE)))
     assert verdict.violations == ["1 suppressed, and mailed: p1@gmail.com"]
+
+
+def test_the_busiest_span_is_found_wherever_it_lies() -> None:
+    assert busiest([], 5) == 0
+    assert busiest([0, 10, 20, 20.5, 21, 24.9, 25, 40], 5) == 4
+    assert busiest(range(100), 50) == 50

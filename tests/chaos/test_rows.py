@@ -21,7 +21,7 @@ def small() -> Iterator[Bench]:
         yield made
 
 
-@pytest.mark.parametrize("name", ["F0"])
+@pytest.mark.parametrize("name", ["F0", "F8", "F10"])
 def test_a_row_holds_at_a_small_size(name: str, small: Bench) -> None:
     try:
         verdicts, note, violations = ROWS[name].run(small)

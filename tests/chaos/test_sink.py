@@ -60,6 +60,22 @@ def test_a_refusal_comes_in_its_phase_and_nothing_is_kept(sink: SinkProcess, rul
     assert (phase, verdict) == (rule.phase, rule.reply[:3])
 
 
+def test_commands_in_one_write_are_answered_one_by_one_and_a_refused_recipient_gets_no_data(sink: SinkProcess) -> None:
+    sink.script(1, [Rule("r", "rcpt", "reply", "450 4.2.0 later"), Rule("d", "data", "reply", "451 4.3.0 no")])
+    with socket.create_connection(("127.0.0.1", sink.port), timeout=5) as raw:
+        raw.sendall(b"EHLO x\r\nMAIL FROM:<a@x>\r\nRCPT TO:<bob@gmail.com>\r\nDATA\r\nQUIT\r\n")
+        heard = b"".join(iter(lambda: raw.recv(4096), b""))
+    assert [line[:3] for line in heard.splitlines() if line[3:4] == b" "] == [
+        b"220",
+        b"250",
+        b"250",
+        b"450",
+        b"503",
+        b"221",
+    ]
+    assert [one[1:3] for one in seen(sink)] == [("rcpt", "450")]
+
+
 def test_421_at_the_greeting_ends_the_connection(sink: SinkProcess) -> None:
     sink.script(1, [Rule("busy", "greet", "reply", "421 4.3.2 busy")])
     with pytest.raises(smtplib.SMTPConnectError):
