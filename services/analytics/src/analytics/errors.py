@@ -1,6 +1,6 @@
 """What can go wrong in analytics, as callers see it."""
 
-from common.errors import NotFound
+from common.errors import Invalid, NotFound
 
 
 class CampaignUnknown(NotFound):
@@ -13,3 +13,9 @@ class LeadUnknown(NotFound):
     """There is no contact with this id in this workspace."""
 
     code = "lead_not_found"
+
+
+class BadPeriod(Invalid):
+    """This time cannot be reported on."""
+
+    code = "bad_period"

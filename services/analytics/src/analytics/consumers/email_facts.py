@@ -7,6 +7,7 @@ from common.contracts.email import (
     EmailBouncedV1,
     EmailClickedV1,
     EmailData,
+    EmailDeferredV1,
     EmailFailedV1,
     EmailStatusData,
     TrackedData,
@@ -14,7 +15,7 @@ from common.contracts.email import (
 from common.contracts.envelope import Received
 from common.db.pool import Connection
 
-from analytics.db import bounces, clicks, facts, statuses, touches
+from analytics.db import bounces, clicks, deliverability, facts, statuses, touches
 from analytics.use_cases.judging import RULES, judge_clicks
 
 NO_VARIANT = ""
@@ -38,6 +39,7 @@ def store_status(status: str) -> Callable[[Connection, Sequence[Received[Any]]],
                     status,
                     event.data.failure if isinstance(event.data, EmailFailedV1) else "",
                     event.time,
+                    getattr(event.data, "provider", None),
                 )
                 for event in events
                 if event.data.kind == "campaign" and event.data.campaign_id is not None
@@ -49,6 +51,19 @@ def store_status(status: str) -> Callable[[Connection, Sequence[Received[Any]]],
             await judge_clicks(tx, clicked)
 
     return store
+
+
+async def store_deferrals(tx: Connection, events: Sequence[Received[EmailDeferredV1]]) -> None:
+    """Store that messages were put off, each time."""
+    await store_status("deferred")(tx, events)
+    await deliverability.add_deferrals(
+        tx,
+        [
+            (event.workspace_id, event.id, event.data.message_id, event.data.provider, event.time)
+            for event in events
+            if _counts(event.data)
+        ],
+    )
 
 
 async def store_clicks(tx: Connection, events: Sequence[Received[EmailClickedV1]]) -> None:

@@ -4,7 +4,7 @@ from common.consumer.subscription import Consumer, Subscription
 from common.contracts import audiences, campaigns, email, leads
 from common.web.access import access_consumer
 
-from analytics.consumers.email_facts import count_touch, store_bounces, store_clicks, store_status
+from analytics.consumers.email_facts import count_touch, store_bounces, store_clicks, store_deferrals, store_status
 from analytics.consumers.lead_erased import forget_facts, forget_scores
 from analytics.consumers.scored_facts import note_for_scoring, score_anew
 from analytics.db import projections
@@ -27,7 +27,7 @@ def ingest() -> Consumer:
             Subscription(campaigns.CampaignCompletedV1, projections.complete_campaigns),
             Subscription(audiences.AudienceClosedV1, projections.close_audiences),
             Subscription(email.EmailSentV1, store_status("sent"), keyed_by_event=True),
-            Subscription(email.EmailDeferredV1, store_status("deferred"), keyed_by_event=True),
+            Subscription(email.EmailDeferredV1, store_deferrals, keyed_by_event=True),
             Subscription(email.EmailFailedV1, store_status("failed"), keyed_by_event=True),
             Subscription(email.EmailSuppressedV1, store_status("suppressed"), keyed_by_event=True),
             Subscription(email.EmailUncertainV1, store_status("uncertain"), keyed_by_event=True),

@@ -21,11 +21,13 @@ for update of s
 """
 
 _UPSERT = """
-insert into message_status (workspace_id, message_id, campaign_id, variant_id, revision, status, failure, at)
+insert into message_status (workspace_id, message_id, campaign_id, variant_id, revision, status, failure, at,
+                            provider)
 select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::text[],
-                     $8::timestamptz[])
+                     $8::timestamptz[], $9::text[])
 on conflict (workspace_id, message_id) do update
-  set revision = excluded.revision, status = excluded.status, failure = excluded.failure, at = excluded.at
+  set revision = excluded.revision, status = excluded.status, failure = excluded.failure, at = excluded.at,
+      provider = coalesce(excluded.provider, message_status.provider)
   where excluded.revision > message_status.revision
 """
 
@@ -51,6 +53,7 @@ class Status:
     status: str
     failure: str
     at: datetime
+    provider: str | None = None
 
 
 async def apply(tx: Connection, statuses: Sequence[Status]) -> None:
@@ -94,6 +97,7 @@ async def apply(tx: Connection, statuses: Sequence[Status]) -> None:
         [s.status for s in winners],
         [s.failure for s in winners],
         [s.at for s in winners],
+        [s.provider for s in winners],
     )
     changed = [(key, n) for key, n in moves.items() if n]
     if changed:
