@@ -115,15 +115,23 @@ async def working(db, route_id):
 
 async def test_a_route_that_does_not_work_holds_up_no_other_workspace(delivery_db, workspace_id, smtp_server):
     """Not even one that answers nothing: until it has shown itself, it gets one message."""
-    silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(60), "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    await add_route(delivery_db, workspace_id, port)
+    held = []
+
+    async def say_nothing(_reader, writer):
+        held.append(writer)
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    await add_route(delivery_db, workspace_id, silent.sockets[0].getsockname()[1])
     stuck, fine = Campaign(workspace_id, n=100), Campaign(new_id(), n=100)
     await deliver(delivery_db.worker, MAIN, stuck.events())
     await deliver(delivery_db.worker, MAIN, fine.events())
     async with mailing(delivery_db, smtp_server.port, connections=2):
         await until(delivery_db, fine.id, sent=100, timeout_s=10)
         silent.close()
+        for writer in held:
+            writer.close()
+            await writer.wait_closed()
+    assert held
     assert await statuses(delivery_db, stuck.id) == {"pending": 100}
 
 

@@ -1,0 +1,202 @@
+"""Limits that two mailers keep together, and what a provider's wish for less does to them and to others."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from common.ids import new_id
+from common.testing.deliver import deliver
+from delivery.domain.limits import Limit
+from delivery.domain.pacing import LATE_S
+
+from tests.fixtures.sending import MAIN, Campaign, add_route, eventually, mailing, rows, statuses, until
+
+
+def at_provider(workspace_id, n, domain="gmail.com"):
+    campaign = Campaign(workspace_id)
+    campaign.recipients = [campaign.person(f"user{i}@{domain}") for i in range(n)]
+    return campaign
+
+
+@asynccontextmanager
+async def two_mailers(db, port, **options):
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(mailing(db, port, name=name, **options)) for name in ("one", "two")]
+
+
+class Watch:
+    """When messages came to a server, and over how many connections at once."""
+
+    def __init__(self, server):
+        self.server, self.times, self.most = server, [], 0
+        server.taken = _Noting(self.times)
+
+    async def connections(self):
+        while True:
+            self.most = max(self.most, len(self.server.open))
+            await asyncio.sleep(0.002)
+
+    def most_within(self, seconds):
+        """The most messages in any span of so many seconds."""
+        times = sorted(self.times)
+        return max(sum(first <= at < first + seconds for at in times) for first in times)
+
+
+class _Noting(list):
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+
+    def append(self, one):
+        self.times.append(time.monotonic())
+        super().append(one)
+
+
+@pytest.mark.parametrize("of_route", ["platform", "workspace"])
+async def test_two_mailers_keep_a_rate_together(delivery_db, workspace_id, smtp_server, of_route):
+    rate, n = 40, 240
+    limits = {"gmail": {"per_second": rate}}
+    campaign, free = at_provider(workspace_id, n), at_provider(workspace_id, 100, "example.com")
+    for one in (campaign, free):
+        await deliver(delivery_db.worker, MAIN, one.events())
+    if of_route == "workspace":
+        await add_route(delivery_db, workspace_id, smtp_server.port, limits=limits)
+    watch = Watch(smtp_server)
+    started = time.monotonic()
+    async with two_mailers(delivery_db, smtp_server.port, limits={"gmail": Limit(per_second=rate)}):
+        await until(delivery_db, free.id, sent=100, timeout_s=5)
+        watch.times.clear()
+        await until(delivery_db, campaign.id, sent=n, timeout_s=30)
+    took = time.monotonic() - started
+    for seconds in (1, 2, 4):
+        # A message may come LATE_S after its slot; what comes over the wire later than that is the sink's own delay.
+        assert watch.most_within(seconds) <= rate * (seconds + LATE_S) * 1.05 + 2
+    assert n / rate * 0.9 <= took <= n / rate * 1.35 + 1.5, "as fast as it may, and no faster"
+    found = await rows(delivery_db, campaign.id)
+    assert len({row["mailer_id"] for row in found}) == 2, "both had a part"
+    assert max(row["attempt"] for row in found) <= 2, "slots are met, not missed and tried again"
+
+
+async def test_two_mailers_keep_a_number_of_connections_together(delivery_db, workspace_id, smtp_server):
+    smtp_server.delay_s = 0.02
+    campaign = at_provider(workspace_id, 200)
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    watch = Watch(smtp_server)
+    watching = asyncio.create_task(watch.connections())
+    limits = {"gmail": Limit(connections=3)}
+    async with two_mailers(delivery_db, smtp_server.port, limits=limits, connections=8):
+        await until(delivery_db, campaign.id, sent=200, timeout_s=30)
+    watching.cancel()
+    assert 2 <= watch.most <= 3
+    assert smtp_server.connections <= 12, "they are used again"
+    assert max(row["attempt"] for row in await rows(delivery_db, campaign.id)) == 1
+
+
+async def test_a_limit_on_connections_of_one_provider_holds_up_no_other(delivery_db, workspace_id, smtp_server):
+    smtp_server.delay_s = 0.05
+    slow, fast = at_provider(workspace_id, 60), at_provider(workspace_id, 200, "example.com")
+    for one in (slow, fast):
+        await deliver(delivery_db.worker, MAIN, one.events())
+    async with mailing(delivery_db, smtp_server.port, limits={"gmail": Limit(connections=1)}, connections=8):
+        await until(delivery_db, fast.id, sent=200, timeout_s=10)
+        assert (await statuses(delivery_db, slow.id)).get("sent", 0) < 60
+        await until(delivery_db, slow.id, sent=60, timeout_s=20)
+
+
+async def test_messages_per_connection_are_kept(delivery_db, workspace_id, smtp_server):
+    campaign = at_provider(workspace_id, 50)
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    async with mailing(delivery_db, smtp_server.port, limits={"gmail": Limit(messages_per_connection=5)}):
+        await until(delivery_db, campaign.id, sent=50)
+    assert smtp_server.connections >= 10
+
+
+async def test_connections_of_a_mailer_that_is_gone_are_free_again(delivery_db, workspace_id, smtp_server):
+    campaign = at_provider(workspace_id, 10)
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    limits = {"gmail": Limit(connections=1)}
+    gone = new_id()
+    nobody = "00000000-0000-0000-0000-000000000000"
+    async with delivery_db.worker.connection() as connection:
+        await connection.execute(
+            "insert into mailers (id, name, epoch, expires_at) values ($1, 'gone', 1, now() + interval '2 seconds')",
+            gone,
+        )
+        await connection.execute("insert into route_connections values ($1, $1, 'gmail', $2, 1, 1)", nobody, gone)
+    async with mailing(delivery_db, smtp_server.port, limits=limits):
+        await asyncio.sleep(0.8)
+        assert smtp_server.connections == 0
+        await until(delivery_db, campaign.id, sent=10)
+
+
+async def test_a_provider_that_asks_for_less_is_left_alone_by_all_and_others_are_not(
+    delivery_db, workspace_id, smtp_server
+):
+    slow, fast = at_provider(workspace_id, 400), at_provider(workspace_id, 400, "example.com")
+    smtp_server.delay_s = 0.01
+    for one in (slow, fast):
+        await deliver(delivery_db.worker, MAIN, one.events())
+    watch = Watch(smtp_server)
+    async with two_mailers(delivery_db, smtp_server.port, connections=2):
+        await eventually(lambda: len(smtp_server.taken) > 40)
+        for one in slow.recipients:
+            smtp_server.replies[one.email] = {"rcpt": "421 4.7.28 too much mail from you"}
+        await eventually(lambda: budget(delivery_db))
+        for one in slow.recipients:
+            smtp_server.replies.pop(one.email)
+        asked = time.monotonic()
+        await asyncio.sleep(0.3)
+        watch.times.clear()
+        before = sum(one.recipient.endswith("gmail.com") for one in smtp_server.taken)
+        await until(delivery_db, fast.id, sent=400, timeout_s=20)
+        if time.monotonic() - asked < 3.5:
+            during = sum(one.recipient.endswith("gmail.com") for one in smtp_server.taken)
+            assert during == before, "nothing goes to it while it is paused"
+        budgeted = await budget(delivery_db)
+        assert budgeted["pause_s"] == 5.0, "one burst is one refusal"
+        assert budgeted["base_rate"] == pytest.approx(budgeted["ceiling"] / 2)
+        await eventually(lambda: more_than(delivery_db, slow.id, before), timeout_s=20)
+    found = await statuses(delivery_db, slow.id)
+    assert set(found) <= {"sent", "pending", "deferred"}
+    async with delivery_db.worker.connection() as connection:
+        assert await connection.fetchval("select count(*) from blocks") == 0
+
+
+async def budget(db):
+    async with db.worker.connection() as connection:
+        return await connection.fetchrow("select * from route_budgets where ceiling is not null")
+
+
+async def more_than(db, campaign_id, n):
+    return (await statuses(db, campaign_id)).get("sent", 0) > n
+
+
+async def test_a_budget_that_nobody_needs_any_more_goes(delivery_db, workspace_id, smtp_server):
+    nobody = "00000000-0000-0000-0000-000000000000"
+    async with delivery_db.worker.connection() as connection:
+        await connection.execute(
+            """
+            insert into route_budgets (workspace_id, route_id, provider, ceiling, base_rate, refused_at, paused_until)
+            values ($1, $1, 'gmail', 100, 50, 1, 1)
+            """,
+            nobody,
+        )
+    campaign = at_provider(workspace_id, 20)
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    async with mailing(delivery_db, smtp_server.port):
+        await until(delivery_db, campaign.id, sent=20)
+    async with delivery_db.worker.connection() as connection:
+        assert await connection.fetchval("select count(*) from route_budgets") == 0
+
+
+async def test_one_domain_that_greylists_does_not_slow_all_the_others(delivery_db, workspace_id, smtp_server):
+    """Domains that are nobody's in particular share a name, and nothing else."""
+    campaign = at_provider(workspace_id, 200, "example.com")
+    for one in campaign.recipients[:2]:
+        smtp_server.replies[one.email] = {"rcpt": "451 4.7.1 come back later"}
+        smtp_server.times[one.email] = 1
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    async with mailing(delivery_db, smtp_server.port):
+        await until(delivery_db, campaign.id, sent=200, timeout_s=4)
+    assert await budget(delivery_db) is None
