@@ -30,9 +30,8 @@ class Pool:
         """How many stand and wait."""
         return sum(one == line for _, one, _ in self._idle)
 
-    async def take(self, route: Route, bucket: str) -> Dialogue:
-        """The connection that was used last, or a new one that is not connected yet."""
-        line = line_of(route, bucket)
+    async def take(self, route: Route, line: Line) -> Dialogue:
+        """The connection of a line that was used last, or a new one that is not connected yet."""
         found: Dialogue | None = None
         for at in range(len(self._idle) - 1, -1, -1):
             if self._idle[at][1] == line:

@@ -22,7 +22,7 @@ from delivery import events
 from delivery.db import budgets, marks
 from delivery.domain.providers import PROVIDERS
 from delivery.domain.sealing import Sealer
-from delivery.smtp.pool import Pool
+from delivery.smtp.pool import Pool, line_of
 from delivery.smtp.route import Route
 from delivery.use_cases.composing import Composer
 from delivery.use_cases.lease import RENEW_EVERY_S, RETRY_EVERY_S, Lease
@@ -187,7 +187,7 @@ class Mailer:
                         now,
                         row,
                         one.route,
-                        one.bucket,
+                        line_of(one.route, one.bucket),
                         one.at,
                         one.day,
                         traceparent=row["traceparent"],

@@ -92,7 +92,7 @@ class Transmitter:
             self._window.park(item)
             return
         item.begun = True
-        dialogue = await self._pool.take(item.route, item.bucket)
+        dialogue = await self._pool.take(item.route, item.line)
         try:
             await self._attempt(item, dialogue)
         except Uncomposable as error:
@@ -128,7 +128,7 @@ class Transmitter:
             return True
         try:
             async with self._db.transaction() as tx:
-                item.at = await self._window.shaping.slot_again(tx, item.route, item.bucket)
+                item.at = await self._window.shaping.slot_again(tx, item.route, item.line[2])
         except TRANSIENT:
             return False
         if item.at is None:
@@ -152,7 +152,7 @@ class Transmitter:
         return await dialogue.send(mail.sender, mail.recipient, mail.body, may_write)
 
     async def _connected(self, item: Item, dialogue: Dialogue) -> bool:
-        route, limit = item.route, limits.limit_of(item.route.limits, item.bucket)
+        route, limit = item.route, limits.limit_of(item.route.limits, item.line[2])
         most = limit.messages_per_connection or self._options.messages_per_connection
         if dialogue.connected and dialogue.carried < most:
             return True

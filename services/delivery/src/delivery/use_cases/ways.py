@@ -61,6 +61,7 @@ class Ways:
         self._allowed = allowed
         self._rng = rng
         self._routes: dict[UUID, list[Route]] = {PLATFORM: [platform]}
+        self._standing = {platform.id}
         self._opened: dict[tuple[UUID, int], Route | None] = {}
         self._breakers: dict[tuple[UUID, int], Breaker] = {}
         self._told: dict[tuple[UUID, int], str | None] = {}
@@ -76,7 +77,7 @@ class Ways:
 
     def stands(self, route: Route) -> bool:
         """Whether mail may still begin to go over a route."""
-        return any(one.id == route.id for one in self._routes.get(route.workspace_id, ()))
+        return route.id in self._standing
 
     def breaker(self, route: Route) -> Breaker:
         """Whether the route is known to be down."""
@@ -148,7 +149,8 @@ class Ways:
         self._routes, self._opened = found, opened
         known = {(route.id, route.revision) for way in found.values() for route in way}
         self._breakers = {key: breaker for key, breaker in self._breakers.items() if key in known}
-        self.shares.keep({route_id for route_id, _ in known})
+        self._standing = {route_id for route_id, _ in known}
+        self.shares.keep(self._standing)
 
     def _open(self, row: asyncpg.Record) -> Route | None:
         about = {"workspace_id": str(row["workspace_id"]), "route_id": str(row["id"])}

@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from delivery.db.outcomes import Outcome
-from delivery.smtp.pool import Line, line_of
+from delivery.smtp.pool import Line
 from delivery.smtp.route import PLATFORM, Route
 from delivery.use_cases.shaping import Day, Shaping
 
@@ -23,7 +23,8 @@ FLUSH_AFTER_S = 0.04
 class Item:
     """One marked message. `begun`: its dialogue is under way. `dropped`: it must not begin any more.
 
-    `at`: its slot (monotonic), before which it must not begin; `day`: the day of a warm-up that it counts for.
+    `line`: the connections it may go by; `at`: its slot (monotonic), before which it must not begin; `day`: the day of
+    a warm-up that it counts for.
     """
 
     workspace_id: UUID
@@ -35,18 +36,13 @@ class Item:
     marked_at: float
     row: asyncpg.Record
     route: Route
-    bucket: str
+    line: Line
     at: float | None = None
     day: Day | None = None
     begun: bool = False
     dropped: bool = False
     variant_id: str | None = None
     traceparent: str | None = None
-
-    @property
-    def line(self) -> Line:
-        """The connections it may go by."""
-        return line_of(self.route, self.bucket)
 
 
 @dataclass(slots=True)
