@@ -50,6 +50,7 @@ BODIES: dict[str, Any] = {
         "content": {"subject": "رسید", "text": "سلام {{ first_name }}", "language": "fa"},
     },
     "create_route": {"name": "Relay {n}", "host": "smtp.example.org", "username": "me", "password": "a secret"},
+    "put_warmup": {"daily": [50, 100, 200]},
     "update_route": {"weight": 2},
     "resolve_message": {"outcome": "sent"},
     "create_bounce_endpoint": {"provider": "mailgun", "name": "Mailgun {n}", "signing_key": "key-of-the-tests-{n}"},
@@ -105,6 +106,7 @@ SEEDS: dict[str, tuple[str, ...]] = {
     "delivery": (
         "create_domain",
         "create_domain",
+        "put_warmup",
         "create_route",
         "create_route",
         "create_bounce_endpoint",

@@ -126,16 +126,10 @@ class DirectNotOffered(Invalid):
 
 
 class WarmupNotFound(NotFound):
-    """There is no warm-up plan for this domain."""
+    """This domain has no warm-up plan."""
 
     code = "warmup_not_found"
-
-
-class InvalidDomain(Invalid):
-    """This is not the name of a domain."""
-
-    code = "invalid_domain"
-    remedy = "Give the domain behind the @ of the sender's address, such as example.org"
+    remedy = "PUT one, or send without: there is no cap then"
 
 
 class ProviderEndpointNotFound(NotFound):

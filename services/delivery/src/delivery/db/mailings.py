@@ -39,6 +39,7 @@ update mailings m set state = u.state, state_revision = u.revision,
        held_reason = case when u.state = 'running' then null else m.held_reason end,
        paused_total = m.paused_total + case when u.state = 'paused' then interval '0'
                                             else coalesce(now() - m.paused_at, '0') end,
+       resumed_at = case when u.state <> 'paused' and m.paused_at is not null then now() else m.resumed_at end,
        paused_at = case when u.state = 'paused' then coalesce(m.paused_at, now()) end
   from (select distinct on (workspace_id, id) * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[])
           as t (workspace_id, id, state, revision) order by workspace_id, id, revision desc) u

@@ -15,10 +15,11 @@ PLATFORM = UUID(int=0)
 # `way`: whose routes a workspace's mail goes over, its own or the platform's. A way has a quota per provider; several
 # providers can share the room of one bucket. `warm`: plans of sending domains; single mail is not held back by them.
 # Candidates are more than are wanted, as others may hold some of them; `granted` takes no more than there is room for.
-# A message that was due and had to wait for us does not grow older by it: first_4xx_at moves along.
+# A message that was due and had to wait for us does not grow older by it: first_4xx_at moves along. What it waited
+# while its campaign was paused is in that campaign's clock already.
 _TAKE = """
 with want as materialized (
-  select w.workspace_id, w.id, w.lane, w.purpose_id, w.traceparent, x.plan, x.allowance,
+  select w.workspace_id, w.id, w.lane, w.purpose_id, w.traceparent, w.resumed_at, x.plan, x.allowance,
          case when w.workspace_id = any($9) then w.workspace_id else $10 end as way
     from mailings w
     left join unnest($11::uuid[], $12::text[], $13::int[], $14::int[]) as x (workspace_id, domain, plan, allowance)
@@ -29,13 +30,13 @@ with want as materialized (
      and exists (select from mailers where id = $1 and epoch = $2 and expires_at > now())
    for share of w skip locked
 ), due as (
-  select w.lane, w.purpose_id, w.plan, w.allowance, r.workspace_id, r.id, p.quota, p.bucket, p.room, p.paced,
+  select w.lane, w.purpose_id, w.resumed_at, w.plan, w.allowance, r.workspace_id, r.id, p.quota, p.bucket, p.room,
          row_number() over (partition by w.lane, w.workspace_id order by r.next_at, r.id) as turn,
          row_number() over (partition by p.way, p.provider order by w.lane, r.next_at, r.id) as of_provider,
          row_number() over (partition by p.bucket order by w.lane, r.next_at, r.id) as of_bucket
     from want w
-    join unnest($4::uuid[], $5::text[], $6::int[], $7::int[], $8::int[], $15::boolean[])
-         as p (way, provider, quota, bucket, room, paced) on p.way = w.way
+    join unnest($4::uuid[], $5::text[], $6::int[], $7::int[], $8::int[]) as p (way, provider, quota, bucket, room)
+      on p.way = w.way
     cross join lateral (
       select m.workspace_id, m.id, m.next_at from messages m
        where m.workspace_id = w.workspace_id and m.mailing_id = w.id and m.provider = p.provider
@@ -46,7 +47,7 @@ with want as materialized (
   select * from due where of_provider <= quota * 2 and of_bucket <= room * 2 order by lane, turn limit $3 * 2
 ), locked as (
   select m.workspace_id, m.id, m.kind, m.contact_id, m.email, m.address_hash, m.domain_hash, m.provider,
-         p.purpose_id, p.lane, p.turn, p.plan, p.allowance, p.quota, p.bucket, p.room, p.paced
+         p.purpose_id, p.lane, p.turn, p.plan, p.allowance, p.quota, p.bucket, p.room, p.resumed_at
     from picked p join messages m on m.workspace_id = p.workspace_id and m.id = p.id
    where m.status in ('pending', 'deferred') and m.next_at <= now()
    order by p.lane, p.turn limit $3 for update of m skip locked
@@ -58,7 +59,7 @@ with want as materialized (
       from locked l) ranked
    where of_provider <= quota and of_bucket <= room and (plan is null or of_plan is null or of_plan <= allowance)
 ), verdict as (
-  select l.workspace_id, l.id, l.paced, l.plan, case when l.email is null then 'erased' else (
+  select l.workspace_id, l.id, l.resumed_at, l.plan, case when l.email is null then 'erased' else (
     select case when b.own_id is not null then b.own_reason else b.told_reason end from blocks b
      where b.workspace_id = l.workspace_id and (b.own_id is not null or b.told_blocked)
        and ((b.scope = 'address' and b.subject = l.address_hash)
@@ -72,7 +73,7 @@ with want as materialized (
   update messages m
      set status = case when v.reason is null then 'attempting' else 'suppressed' end, class = coalesce(v.reason, ''),
          attempt = m.attempt + (v.reason is null)::int, revision = m.revision + 1, mailer_id = $1, mailer_epoch = $2,
-         first_4xx_at = case when v.paced then m.first_4xx_at + (now() - m.next_at) else m.first_4xx_at end
+         first_4xx_at = m.first_4xx_at + (now() - greatest(m.next_at, v.resumed_at))
     from verdict v where m.workspace_id = v.workspace_id and m.id = v.id
   returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.lane, m.email, m.language, m.timezone,
             m.country, m.tracking, m.fields, m.variant_id, m.provider, m.status, m.class, m.attempt, m.revision,
@@ -128,8 +129,7 @@ select m.workspace_id, m.id from unnest($1::uuid[], $2::uuid[]) as u (workspace_
 class Quota:
     """How many messages to a provider may be marked now, over the routes of a way.
 
-    `bucket`, `room`: quotas of the same bucket together get no more than its room. `paced`: there is a limit, for
-    which messages wait.
+    `bucket`, `room`: quotas of the same bucket together get no more than its room.
     """
 
     provider: str
@@ -137,7 +137,6 @@ class Quota:
     bucket: int
     room: int
     way: UUID = PLATFORM
-    paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +183,6 @@ async def take(
         [one.domain for one in warm],
         [one.plan for one in warm],
         [one.n for one in warm],
-        [one.paced for one in quotas],
     )
 
 

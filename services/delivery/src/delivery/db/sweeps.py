@@ -33,12 +33,15 @@ update messages m set status = 'expired', class = 'send_until', revision = m.rev
   from hit where m.workspace_id = hit.workspace_id and m.id = hit.id {_RETURNING}
 """  # noqa: S608 - the parts are constants
 
+# While one is due it waits for us, for a limit, a warm-up or a mailer, and not for who refused it: that does not count.
 _EXPIRE_REFUSED = f"""
 with hit as (
   select m.workspace_id, m.id from mailings w
     join messages m on m.workspace_id = w.workspace_id and m.mailing_id = w.id
    where w.active and m.status = 'deferred' and w.held_reason is null
      and m.first_4xx_at <= coalesce(w.paused_at, now()) - w.paused_total - interval '72 hours'
+     and m.first_4xx_at + greatest(now() - greatest(m.next_at, w.resumed_at), '0')
+         <= coalesce(w.paused_at, now()) - w.paused_total - interval '72 hours'
    limit $1 for update of m skip locked
 )
 update messages m set status = 'expired', class = 'refused_too_long', revision = m.revision + 1

@@ -22,15 +22,13 @@ update warmups w set day = u.day, number = u.number, used = u.used
  where w.workspace_id = u.workspace_id and w.domain = u.domain
 """
 _GET = f"select *, {_TODAY} from warmups where workspace_id = $2 and domain = $3"  # noqa: S608 - a constant
-_PAGE = f"""
-select *, {_TODAY} from warmups where workspace_id = $2 and domain > $3 order by domain limit $4
-"""  # noqa: S608 - a constant
 _PUT = """
 insert into warmups as w (workspace_id, domain, daily, day) values ($1, $2, $3, (now() at time zone 'UTC')::date)
 on conflict (workspace_id, domain) do update
    set daily = excluded.daily, revision = w.revision + 1, updated_at = now()
+returning *, (now() at time zone 'UTC')::date as today
 """
-_DELETE = "delete from warmups where workspace_id = $1 and domain = $2 returning true"
+_DELETE = "delete from warmups where workspace_id = $1 and domain = $2"
 
 # Workspace and domain.
 Key = tuple[UUID, str]
@@ -78,21 +76,17 @@ async def store(tx: Connection, plans: dict[Key, Plan]) -> None:
     )
 
 
-async def get(tx: Connection, workspace_id: UUID, domain: str) -> asyncpg.Record | None:
+async def get(tx: Connection, workspace_id: UUID, domain: str, *, lock: bool = False) -> asyncpg.Record | None:
     """One plan."""
-    return await tx.fetchrow(_GET, None, workspace_id, domain)
+    return await tx.fetchrow(_GET + (" for update" if lock else ""), None, workspace_id, domain)
 
 
-async def page(tx: Connection, workspace_id: UUID, after: str, limit: int) -> list[asyncpg.Record]:
-    """Plans by domain, from after one."""
-    return await tx.fetch(_PAGE, None, workspace_id, after, limit)
-
-
-async def put(tx: Connection, workspace_id: UUID, domain: str, daily: list[int]) -> None:
+async def put(tx: Connection, workspace_id: UUID, domain: str, daily: list[int]) -> asyncpg.Record:
     """Begin a plan, or give the one under way other caps: it goes on from the day it is at."""
-    await tx.execute(_PUT, workspace_id, domain, daily)
+    (row,) = await tx.fetch(_PUT, workspace_id, domain, daily)
+    return row
 
 
-async def delete(tx: Connection, workspace_id: UUID, domain: str) -> bool:
-    """Whether there was a plan; there is none now."""
-    return bool(await tx.fetchval(_DELETE, workspace_id, domain))
+async def delete(tx: Connection, workspace_id: UUID, domain: str) -> None:
+    """There is no plan for the domain any more."""
+    await tx.execute(_DELETE, workspace_id, domain)

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from common.contracts.addresses import InvalidAddress, a_label
-
 MOST_DAYS = 400
+MOST_A_DAY = 100_000_000
 # No provider publishes a schedule. Practice: 50 to 200 on the first day, 10 to 50 % more on each next, 2 to 8 weeks.
 FIRST, GROWTH, DAYS = 50, 1.4, 28
 
@@ -54,18 +53,3 @@ def spellings(domain: str) -> list[str]:
     except UnicodeError:
         return [domain]
     return list(dict.fromkeys((domain, spoken)))
-
-
-def domain_of(text: str) -> str:
-    """The domain as it is kept. Raises ValueError when it can be none."""
-    try:
-        found = a_label(text.strip().rstrip(".").lower())
-    except InvalidAddress as error:
-        raise ValueError(str(error)) from error
-    labels = found.split(".")
-    if len(found) > 253 or len(labels) < 2:
-        raise ValueError("a domain looks like example.org")
-    for label in labels:
-        if not 0 < len(label) < 64 or not all(c.isalnum() or c == "-" for c in label) or label.strip("-") != label:
-            raise ValueError("a domain looks like example.org")
-    return found

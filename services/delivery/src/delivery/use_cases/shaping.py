@@ -61,11 +61,6 @@ class _Turn:
     counted: Key | None = None
     weights: Mapping[UUID, int] = field(default_factory=dict)
 
-    @property
-    def paced(self) -> bool:
-        """Whether messages wait for a limit."""
-        return self.timed is not None or self.counted is not None
-
 
 Turns = dict[tuple[UUID, str], _Turn]
 
@@ -301,10 +296,7 @@ class Shaping:
 
 def _quotas(turns: Turns) -> list[Quota]:
     groups = {group: n for n, group in enumerate(dict.fromkeys(turn.group for turn in turns.values()))}
-    return [
-        Quota(provider, turn.quota, groups[turn.group], turn.room, way, turn.paced)
-        for (way, provider), turn in turns.items()
-    ]
+    return [Quota(provider, turn.quota, groups[turn.group], turn.room, way) for (way, provider), turn in turns.items()]
 
 
 def _allowances(plans: warmups.Plans) -> list[Allowance]:
