@@ -55,7 +55,7 @@ class _Noting(list):
 
 @pytest.mark.parametrize("of_route", ["platform", "workspace"])
 async def test_two_mailers_keep_a_rate_together(delivery_db, workspace_id, smtp_server, of_route):
-    rate, n = 40, 240
+    rate, n = 20, 240
     limits = {"gmail": {"per_second": rate}}
     campaign, free = at_provider(workspace_id, n), at_provider(workspace_id, 100, "example.com")
     for one in (campaign, free):
@@ -65,14 +65,14 @@ async def test_two_mailers_keep_a_rate_together(delivery_db, workspace_id, smtp_
     watch = Watch(smtp_server)
     started = time.monotonic()
     async with two_mailers(delivery_db, smtp_server.port, limits={"gmail": Limit(per_second=rate)}):
-        await until(delivery_db, free.id, sent=100, timeout_s=5)
+        await until(delivery_db, free.id, sent=100, timeout_s=n / rate * 0.9)
         watch.times.clear()
-        await until(delivery_db, campaign.id, sent=n, timeout_s=30)
+        await until(delivery_db, campaign.id, sent=n, timeout_s=40)
     took = time.monotonic() - started
     for seconds in (1, 2, 4):
         # A message may come LATE_S after its slot; what comes over the wire later than that is the sink's own delay.
         assert watch.most_within(seconds) <= rate * (seconds + LATE_S) * 1.05 + 2
-    assert n / rate * 0.9 <= took <= n / rate * 1.35 + 1.5, "as fast as it may, and no faster"
+    assert n / rate * 0.9 <= took <= n / rate * 1.5 + 2, "as fast as it may, and no faster"
     found = await rows(delivery_db, campaign.id)
     assert len({row["mailer_id"] for row in found}) == 2, "both had a part"
     assert max(row["attempt"] for row in found) <= 2, "slots are met, not missed and tried again"
