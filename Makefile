@@ -8,7 +8,7 @@ PACKAGES := libs/common libs/content services/contacts services/campaigns servic
 WORKERS ?= 3
 T ?= tests
 
-.PHONY: help install lock demo up down kafka test test-all check format bench chaos docs k8s-schemas images secrets compose-smoke clean
+.PHONY: help install lock demo up down kafka test test-all check format bench chaos chaos-table docs k8s-schemas images secrets compose-smoke clean
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ bench: install ## measure the hot paths beside their floors (ONLY=send,import)
 
 chaos: install ## faults against real processes, checked by identity (ONLY=F8 SEED=1 BUS=kafka SIZE=20000)
 	@$(BIN)/python -m tests.chaos $(foreach one,ONLY SEED BUS SIZE KEEP,$(if $($(one)),--$(shell echo $(one) | tr A-Z a-z) $($(one))))
+
+chaos-table: install ## write what `make chaos` measured (var/chaos.json) into the README
+	@$(BIN)/python -m tests.chaos --table README.md
 
 docs: install ## generate docs/openapi.json, docs/asyncapi.yaml and the schemas
 	@$(BIN)/python tools/docs.py

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.chaos.bench import Bench, bench
-from tests.chaos.results import Result, summed, table, write
+from tests.chaos.results import Result, read, readme, summed, table, write
 from tests.chaos.rows import Row, all_rows
 from tests.fixtures.environment import PLACE
 from tools.kafka import NoBroker
@@ -37,6 +37,13 @@ def main() -> int:
     arguments = _arguments(rows)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a time-out leaves nothing behind
+    if arguments.table is not None:
+        if not (found := read(arguments.out)):
+            sys.exit(f"there is no {arguments.out}: `make chaos` writes it")
+        text = arguments.table.read_text(encoding="utf-8")
+        faults = {name: row.fault for name, row in rows.items()}
+        arguments.table.write_text(readme(text, found, faults, BUSES), encoding="utf-8")
+        return 0
     console, results, not_run = Console(stderr=True), [], []
     wanted = [rows[name] for name in arguments.only or rows]
     for bus in arguments.bus:
@@ -113,6 +120,7 @@ def _arguments(rows: dict[str, Row]) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=SIZE, help=f"recipients of a row, {SIZE} without it")
     parser.add_argument("--out", type=Path, default=Path("var/chaos.json"))
     parser.add_argument("--keep", type=Path, help="where to leave logs when something did not hold")
+    parser.add_argument("--table", type=Path, help="run nothing: write the table of --out into this README")
     arguments = parser.parse_args()
     for given, known in ((arguments.only or [], rows), (arguments.bus, BUSES)):
         if unknown := set(given) - set(known):

@@ -72,3 +72,31 @@ def read(path: Path) -> list[Result]:
 def _order(one: Result) -> tuple[int, str, str]:
     digits = "".join(c for c in one.row if c.isdigit())
     return int(digits or 999), one.row, one.bus
+
+
+BEGIN, END = "<!-- fault table: make chaos-table -->", "<!-- end of fault table -->"
+
+
+def readme(text: str, results: Sequence[Result], faults: dict[str, str], buses: Sequence[str]) -> str:
+    """The README with its table made anew. A row that is not among the results was not run, and the table says so."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the README has no place for the table, between {BEGIN} and {END}")
+    of = {(one.row, one.bus): one for one in results}
+    lines = [
+        "| row | fault | bus | seed | recipients | lost | doubled | uncertain | seconds | |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|---|",
+    ]
+    for name, fault in faults.items():
+        for bus in buses:
+            one = of.get((name, bus))
+            if one is None:
+                lines.append(f"| {name} | {fault} | {bus} | | | | | | | not run |")
+                continue
+            counts = f"{one.recipients:,} | {one.lost:,} | {one.doubled:,} | {one.uncertain:,} | {one.seconds:.0f}"
+            said = (
+                one.note if one.held else "**" + "; ".join(one.violations).replace("|", "/").replace("\n", " ") + "**"
+            )
+            lines.append(f"| {name} | {fault} | {bus} | {one.seed} | {counts} | {said} |")
+    return before + "\n".join([BEGIN, *lines, END]) + after

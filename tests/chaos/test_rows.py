@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("chaos"), pytest.mark.tim
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[Bench]:
-    with bench(place() / "chaos", "postgres", SIZE, int(os.environ.get("SEED", "1"))) as made:
+    seed = int(os.environ.get("SEED", "1"))
+    with bench(place() / "chaos", "postgres", SIZE, seed, BARID_SMTP_DOT_TIMEOUT_S="5") as made:
         yield made
 
 
