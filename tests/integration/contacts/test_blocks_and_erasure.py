@@ -6,6 +6,7 @@ from common.contracts.campaigns import Purpose, WorkspaceChangedV1
 from common.contracts.email import (
     EmailBouncedV1,
     EmailComplainedV1,
+    EmailExpiredV1,
     EmailFailedV1,
     EmailRepliedV1,
     EmailUnsubscribedV1,
@@ -149,20 +150,23 @@ async def test_only_a_blocked_bad_mailbox_suppresses(client, contacts_db, worksp
 
 
 async def test_what_came_back_shows_in_the_activity_and_suppresses_who_is_blocked(client, contacts_db, workspace_id):
-    people = [await _person(client, f"{name}@x.example") for name in ("dead", "full", "away", "angry", "kind")]
-    dead, full, away, angry, kind = (_mail(one, workspace_id) | {"provider": "x"} for one in people)
-    blocks = [new_id() for _ in range(3)]
+    people = [await _person(client, f"{name}@x.example") for name in ("dead", "full", "away", "angry", "kind", "old")]
+    dead, full, away, angry, kind, old = (_mail(one, workspace_id) for one in people)
+    dead, full, away, angry, kind = ({**one, "provider": "x"} for one in (dead, full, away, angry, kind))
+    blocks = [new_id() for _ in range(4)]
     events = [
         EmailBouncedV1(**dead, bounce="hard", reason="moved", block_id=blocks[0]),
         EmailBouncedV1(**full, bounce="soft", reason="inactive", block_id=blocks[1]),
         EmailBouncedV1(**away, bounce="soft", reason="policy"),
         EmailComplainedV1(**angry, reason="abuse", block_id=blocks[2]),
         EmailRepliedV1(**kind),
+        EmailExpiredV1(**old, attempt=9, revision=9, block_id=blocks[3]),
     ]
     await deliver_shuffled(contacts_db.worker, main(), [Outgoing(workspace_id, one) for one in events], seed=1)
-    assert [(await _see(client, one))["suppressed"] for one in people] == [True, True, False, True, False]
+    assert [(await _see(client, one))["suppressed"] for one in people] == [True, True, False, True, False, True]
     told = {(one.caused_by, one.reason) for one in await _told(contacts_db, "suppression.changed")}
-    assert told == {(blocks[0], "bad_mailbox"), (blocks[1], "mailbox_full"), (blocks[2], "complaint")}
+    assert told == {(blocks[0], "bad_mailbox"), (blocks[1], "mailbox_full"), (blocks[2], "complaint"),
+                    (blocks[3], "mailbox_full")}  # fmt: skip
     rule = {"event": "email.bounced", "op": "at_least", "value": 1}
     assert (await client.post("/v1/segments/preview", json={"rule": rule})).json()["count"] == 3
 

@@ -79,12 +79,13 @@ async def test_the_same_bounce_again_changes_nothing(post, delivery_db, three):
 async def test_a_forged_address_blocks_nobody(post, delivery_db, three, change):
     from delivery.domain.return_path import ReturnPaths
 
-    right = return_path(three[0])
+    row, right = three[0], return_path(three[0])
+    another_key = ReturnPaths({"k1": b"x" * 32}, "b@shop.test")
     forged = {
-        "another letter": right.replace(right[20], "a" if right[20] != "a" else "b", 1),
+        "another letter": right[:20] + ("a" if right[20] != "a" else "b") + right[21:],
         "cut off": right.replace("@", "")[:-20] + "@mail.shop.test",
-        "another key": ReturnPaths({"k1": b"x" * 32}, "b@shop.test").address(three[0]["workspace_id"], three[0]["id"]),
-        "another workspace's message": return_path({**three[0], "workspace_id": new_id()}),
+        "another key": another_key.bounces_to(row["workspace_id"], row["id"]),
+        "another workspace's message": return_path({**row, "workspace_id": new_id()}),
     }[change]
     answer = await post(dsn(three[0], to=forged, recipient="somebody@else.example", message_id=new_id()))
     assert not answer["counted"]
@@ -281,3 +282,51 @@ async def test_a_persons_answer_is_a_reply(post, delivery_db, three):
     stranger = await post(mail(text.format(author="Eve <eve@example.net>", id=three[1]["id"])))
     assert not stranger["counted"]
     assert len(await told(delivery_db, EmailRepliedV1)) == 1
+
+
+async def test_a_mailbox_that_stays_full_in_the_dialogue_counts_like_one_that_bounces(delivery_db, workspace_id):
+    from common.contracts.email import EmailExpiredV1
+    from delivery.use_cases.upkeep import sweep
+
+    campaigns = [Campaign(workspace_id) for _ in range(3)]
+    one = campaigns[0].person("full@example.com")
+    for n, campaign in enumerate(campaigns):
+        campaign.recipients = [one]
+        (row,) = await sent(delivery_db, campaign, status="deferred")
+        async with delivery_db.worker.connection() as connection:
+            await connection.execute(
+                "update messages set first_4xx_at = now() - interval '73 hours', smtp_code = 452, smtp_text = $2"
+                " where id = $1",
+                row["id"],
+                "4.2.2 mailbox full" if n else "the mailbox is over its quota",
+            )
+        await sweep(delivery_db.worker)
+    assert await blocked(delivery_db) == {row["address_hash"]: "mailbox_full"}
+    expired = await told(delivery_db, EmailExpiredV1)
+    assert [bool(one.block_id) for one in expired] == [False, False, True]
+
+
+async def test_what_came_back_is_listed(post, delivery_db, three, workspace_id, http_client, keys):
+    for row in three[:2]:
+        await post(dsn(row))
+    await post(dsn(three[2], status="4.4.1", action="delayed", words="timed out"))
+    async with http_client(create_app(Settings()), keys.token(workspace_id, "viewer")) as http:
+        seen: list[dict] = []
+        cursor = None
+        while True:
+            answer = (
+                await http.get("/v1/bounces", params={"limit": 2, **({"cursor": cursor} if cursor else {})})
+            ).json()
+            seen += answer["items"]
+            if (cursor := answer["next_cursor"]) is None:
+                break
+        assert [one["message_id"] for one in seen] == [str(row["id"]) for row in reversed(three)]
+        assert [(one["kind"], one["delayed"], bool(one["block_id"])) for one in seen] == [
+            ("soft", True, False), ("hard", False, True), ("hard", False, True),
+        ]  # fmt: skip
+        by_kind = await http.get("/v1/bounces", params={"kind": "hard", "campaign_id": str(three[0]["mailing_id"])})
+        assert len(by_kind.json()["items"]) == 2
+        by_message = await http.get("/v1/bounces", params={"message_id": str(three[0]["id"])})
+        assert [one["source"] for one in by_message.json()["items"]] == ["api"]
+    async with http_client(create_app(Settings()), keys.token(new_id(), "owner")) as http:
+        assert (await http.get("/v1/bounces")).json()["items"] == []

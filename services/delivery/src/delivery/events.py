@@ -167,8 +167,8 @@ def _uncertain(common: dict[str, Any], row: asyncpg.Record, _blocks: Mapping[UUI
     return EmailUncertainV1(**common, cause=row["class"])
 
 
-def _expired(common: dict[str, Any], _row: asyncpg.Record, _blocks: Mapping[UUID, UUID]) -> EmailExpiredV1:
-    return EmailExpiredV1(**common)
+def _expired(common: dict[str, Any], row: asyncpg.Record, blocks: Mapping[UUID, UUID]) -> EmailExpiredV1:
+    return EmailExpiredV1(**common, block_id=blocks.get(row["id"]))
 
 
 _BUILDERS = {

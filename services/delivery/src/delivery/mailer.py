@@ -26,7 +26,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Send until told to stop; then finish what is under way and record it."""
     route = Route.parse(settings.smtp_url.get_secret_value(), _limits(settings))
     keys = TokenKeys(settings.link_key_ring())
-    return_paths = ReturnPaths(settings.link_key_ring(), settings.bounce_address)
+    return_paths = ReturnPaths(settings.link_key_ring(), settings.bounce_address, settings.reply_address)
     sealer = Sealer(settings.sealing_key_ring())
     installation = load_keys(settings.dkim_keys)
     database = await Database.open(settings.require_url("worker"), name="delivery-mailer", max_size=5)

@@ -40,6 +40,12 @@ class Settings(ServiceSettings):
         description="where bounces go, such as b@mail.example.com: each message gets an envelope sender of its own,"
         " b+<token>@mail.example.com; without it, the sender's address",
     )
+    reply_address: str | None = Field(
+        None,
+        validation_alias="BARID_REPLY_ADDRESS",
+        description="where people's answers go first, such as r@mail.example.com: each message gets a Reply-To of its"
+        " own, and answers go on to the sender's; without it they go there at once and nobody is told of them",
+    )
     dkim_keys: str | None = Field(
         None,
         validation_alias="BARID_DKIM_KEYS",

@@ -75,7 +75,9 @@ class EmailUncertainV1(EmailStatusData):
 
 
 class EmailExpiredV1(EmailStatusData):
-    """Not delivered within its time."""
+    """Not delivered within its time. With `block_id` delivery has blocked the address: its mailbox stays full."""
+
+    block_id: UUID | None = None
 
 
 class TrackedData(EmailData):

@@ -153,7 +153,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("email.failed", email.EmailFailedV1, "message_id", ("delivery",), _FACTS),
     Topic("email.suppressed", email.EmailSuppressedV1, "message_id", ("delivery",), ("analytics.ingest",)),
     Topic("email.uncertain", email.EmailUncertainV1, "message_id", ("delivery",), ("analytics.ingest",)),
-    Topic("email.expired", email.EmailExpiredV1, "message_id", ("delivery",), ("analytics.ingest",)),
+    Topic("email.expired", email.EmailExpiredV1, "message_id", ("delivery",), _FACTS),
     Topic("email.opened", email.EmailOpenedV1, "message_id", ("delivery",), _SCORED),
     Topic("email.clicked", email.EmailClickedV1, "message_id", ("delivery",), _SCORED),
     Topic("email.bounced", email.EmailBouncedV1, "message_id", ("delivery",), _FACTS),

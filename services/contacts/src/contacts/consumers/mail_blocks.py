@@ -1,15 +1,15 @@
-"""`email.failed`, `email.bounced` and `email.complained` that blocked an address: suppress it, answering the block."""
+"""`email.failed`, `.expired`, `.bounced`, `.complained` that blocked an address: suppress it, answering the block."""
 
 from collections.abc import Sequence
 
-from common.contracts.email import EmailBouncedV1, EmailComplainedV1, EmailFailedV1
+from common.contracts.email import EmailBouncedV1, EmailComplainedV1, EmailExpiredV1, EmailFailedV1
 from common.contracts.envelope import Received
 from common.db.pool import Connection
 
 from contacts.consumers.activity import record_activity
 from contacts.use_cases.delivery_blocks import Block, suppress_addresses
 
-Blocking = EmailFailedV1 | EmailBouncedV1 | EmailComplainedV1
+Blocking = EmailFailedV1 | EmailExpiredV1 | EmailBouncedV1 | EmailComplainedV1
 
 
 # Why an address may be suppressed at all: what a failure or a bounce says → the suppression's reason.
@@ -41,4 +41,6 @@ async def record_and_suppress(tx: Connection, events: Sequence[Received[EmailBou
 def _reason(data: Blocking) -> str | None:
     if isinstance(data, EmailComplainedV1):
         return "complaint"
+    if isinstance(data, EmailExpiredV1):
+        return "mailbox_full"
     return _REASONS.get(data.failure if isinstance(data, EmailFailedV1) else data.reason)

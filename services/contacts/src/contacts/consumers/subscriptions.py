@@ -31,6 +31,7 @@ def consumers() -> tuple[Consumer, ...]:
             Subscription(email.EmailReclassifiedV1, activity.reclassify_clicks),
             Subscription(email.EmailRepliedV1, activity.record_activity, keyed_by_event=True),
             Subscription(email.EmailFailedV1, mail_blocks.suppress_blocked),
+            Subscription(email.EmailExpiredV1, mail_blocks.suppress_blocked),
             Subscription(email.EmailBouncedV1, mail_blocks.record_and_suppress),
             Subscription(email.EmailComplainedV1, mail_blocks.record_and_suppress),
             Subscription(email.EmailUnsubscribedV1, email_unsubscribed.record_unsubscribes),

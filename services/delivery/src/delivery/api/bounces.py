@@ -1,14 +1,18 @@
 """/v1/bounces: mails that came back."""
 
 import asyncio
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+import asyncpg
+from common.web.pages import Page, Paging, page
 from common.web.problems import problems
-from common.web.route import Caller, Db, allow, own_transaction, service_router
+from common.web.route import Caller, Db, Tx, allow, own_transaction, service_router
 from fastapi import HTTPException, Request
 from pydantic import BaseModel, Field
 
+from delivery.db import returns
 from delivery.domain.bounces import MAX_BYTES, classify_mail
 from delivery.domain.returns import read_returns
 from delivery.errors import BounceTooLarge, BounceTooManyParts
@@ -40,6 +44,23 @@ class Return(BaseModel):
     reason: str
     counted: bool
     repeated: bool = Field(description="the same came before, so nothing changed now")
+
+
+class ReturnOut(BaseModel):
+    """What came back. `block_id`: the block that it led to."""
+
+    id: UUID
+    source: str = Field(description="how it came: api, lmtp, inbox, or a provider")
+    message_id: UUID | None
+    campaign_id: UUID | None
+    kind: Literal["hard", "soft", "complaint", "auto-reply", "delivered", "reply"]
+    reason: str
+    status: str
+    reply: str
+    delayed: bool = Field(description="the message was still being tried, so nothing was decided")
+    counted: bool = Field(description="it proved to be about this message; else it is a note and changed nothing")
+    block_id: UUID | None
+    at: datetime
 
 
 class Accepted(BaseModel):
@@ -82,6 +103,29 @@ async def accept_bounce(request: Request, db: Db, caller: Caller) -> Accepted:
     )
 
 
+@router.get("", dependencies=[allow("bounces:read")])
+async def list_bounces(
+    tx: Tx,
+    caller: Caller,
+    paging: Paging,
+    message_id: UUID | None = None,
+    campaign_id: UUID | None = None,
+    kind: Literal["hard", "soft", "complaint", "auto-reply", "delivered", "reply"] | None = None,
+) -> Page[ReturnOut]:
+    """What came back to this workspace, the newest first."""
+    after = paging.after(datetime.fromisoformat, UUID)
+    found = await returns.page(
+        tx,
+        caller.workspace_id,
+        (after[0], after[1]) if after else None,
+        paging.limit + 1,
+        message_id=message_id,
+        campaign_id=campaign_id,
+        kind=kind,
+    )
+    return page(found, paging, _listed, lambda row: (row["at"], row["id"]))
+
+
 @router.post(
     "/classify",
     max_body_size=MAX_BYTES,
@@ -97,6 +141,11 @@ async def classify_bounce(request: Request) -> list[BouncedRecipient]:
         BouncedRecipient(recipient=one.recipient, kind=one.kind, status=one.status, reply=one.reply, reason=one.reason)
         for one in judged
     ]
+
+
+def _listed(row: asyncpg.Record) -> ReturnOut:
+    names = ("id", "source", "message_id", "kind", "reason", "status", "reply", "delayed", "block_id", "at")
+    return ReturnOut(**{name: row[name] for name in names}, campaign_id=row["mailing_id"], counted=row["counts"])
 
 
 async def _mail(request: Request) -> bytes:

@@ -12,7 +12,7 @@ from common.db.pool import Connection
 _FIND = """
 select c.n, c.place, m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.email, m.status, m.attempt,
        m.variant_id, m.provider, coalesce(m.sent_at, m.at) as sent_at, w.campaign_id, w.purpose_id, w.program_id,
-       w.sender ->> 'reply_to' as reply_to
+       coalesce(w.sender ->> 'reply_to', w.sender ->> 'email') as reply_to
   from unnest($1::int[], $2::int[], $3::uuid[], $4::bytea[]) as c (n, place, id, tail)
   join (select workspace_id from workspaces where $5::uuid is null union all select $5 where $5 is not null) s
     on c.tail is null or substring(uuid_send(s.workspace_id) from 11) = c.tail
@@ -29,6 +29,14 @@ select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[],
  order by 1, 2
 on conflict do nothing
 returning workspace_id, id
+"""
+
+_PAGE = """
+select id, source, message_id, mailing_id, kind, reason, status, reply, delayed, counts, block_id, at from returns
+ where workspace_id = $1 and ($2::timestamptz is null or (at, id) < ($2, $3::uuid))
+   and ($5::uuid is null or message_id = $5) and ($6::uuid is null or mailing_id = $6)
+   and ($7::text is null or kind = $7)
+ order by at desc, id desc limit $4
 """
 
 _TOLD = """
@@ -117,6 +125,20 @@ async def store(tx: Connection, rows: Sequence[Return]) -> set[tuple[UUID, UUID]
         [r.sent_at for r in rows],
     )
     return {(row["workspace_id"], row["id"]) for row in new}
+
+
+async def page(
+    tx: Connection,
+    workspace_id: UUID,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    *,
+    message_id: UUID | None,
+    campaign_id: UUID | None,
+    kind: str | None,
+) -> list[asyncpg.Record]:
+    """What came back, the newest first."""
+    return await tx.fetch(_PAGE, workspace_id, *(after or (None, None)), limit, message_id, campaign_id, kind)
 
 
 async def told_before(

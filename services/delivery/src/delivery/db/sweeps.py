@@ -7,7 +7,7 @@ BATCH = 5000
 
 _RETURNING = """
 returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.variant_id, m.status, m.class, m.attempt,
-          m.revision, m.provider
+          m.revision, m.provider, m.smtp_enhanced, m.smtp_text
 """
 
 _CANCEL = """

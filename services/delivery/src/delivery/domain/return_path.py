@@ -1,4 +1,4 @@
-"""Where a message's bounces go: an address of its own for each message, signed, so that nobody else can make one.
+"""Where a message's bounces and answers go: an address of its own for each, signed, so that nobody else can make one.
 
 `<local>+<token>@<domain>`, or `<token>@<domain>`; the token in base32, because the letters of a local part may come
 back in another case: key (1 byte) | the workspace's last 6 bytes | message id (16) | HMAC-SHA256 cut to 80 bits.
@@ -36,17 +36,25 @@ class Claim:
 
 
 class ReturnPaths:
-    """The ring of link keys, used for this purpose: the first key signs, all verify."""
+    """The ring of link keys, used for this purpose: the first key signs, all verify. The addresses are optional."""
 
-    def __init__(self, ring: Mapping[str, bytes], address: str | None = None) -> None:
+    def __init__(
+        self, ring: Mapping[str, bytes], bounce_address: str | None = None, reply_address: str | None = None
+    ) -> None:
         self._keys = [(sha256(name.encode()).digest()[:1], key) for name, key in ring.items()]
-        self._local, self._at_domain = _parts(address) if address else ("", "")
+        self._bounces = _parts("BARID_BOUNCE_ADDRESS", bounce_address)
+        self._replies = _parts("BARID_REPLY_ADDRESS", reply_address)
 
-    def address(self, workspace_id: UUID, message_id: UUID) -> str | None:
+    def bounces_to(self, workspace_id: UUID, message_id: UUID) -> str | None:
         """The envelope sender of a message; None where no bounce address is configured."""
-        if not self._at_domain:
-            return None
-        return f"{self._local}{self.token(workspace_id, message_id)}{self._at_domain}"
+        return self._address(self._bounces, workspace_id, message_id)
+
+    def replies_to(self, workspace_id: UUID, message_id: UUID) -> str | None:
+        """The Reply-To of a message; None where no reply address is configured."""
+        return self._address(self._replies, workspace_id, message_id)
+
+    def _address(self, parts: tuple[str, str] | None, workspace_id: UUID, message_id: UUID) -> str | None:
+        return f"{parts[0]}{self.token(workspace_id, message_id)}{parts[1]}" if parts else None
 
     def token(self, workspace_id: UUID, message_id: UUID) -> str:
         """What tells the message, for other places than an address."""
@@ -73,13 +81,15 @@ def _mac(key: bytes, body: bytes) -> bytes:
     return hmac.digest(key, _PURPOSE + body, "sha256")[:_MAC_BYTES]
 
 
-def _parts(address: str) -> tuple[str, str]:
+def _parts(setting: str, address: str | None) -> tuple[str, str] | None:
     """What stands before and behind the token. Raises Misconfigured."""
-    local, _, domain = address.rpartition("@")
+    if not address:
+        return None
+    local, at, domain = address.rpartition("@")
     try:
-        address_spec(f"{local or 'bounces'}@{domain}")
+        address_spec(f"{local or 'b'}{at}{domain}")
     except HeaderError as error:
-        raise Misconfigured(f"BARID_BOUNCE_ADDRESS is no address: {error}") from error
+        raise Misconfigured(f"{setting} is no address: {error}") from error
     if len(local) > MOST_LOCAL or not local.isascii():
-        raise Misconfigured(f"BARID_BOUNCE_ADDRESS has more than {MOST_LOCAL} ASCII characters before its @")
-    return f"{local}+" if local else "", f"@{domain}"
+        raise Misconfigured(f"{setting} has more than {MOST_LOCAL} ASCII characters before its @")
+    return (f"{local}+" if local else "", f"@{domain}")

@@ -71,6 +71,12 @@ def classify(code: int, text: str, phase: Phase) -> Verdict:
     return Verdict(False, by_code or _class_of(reason))
 
 
+def is_full(enhanced: str | None, text: str | None) -> bool:
+    """Whether the last word about a recipient was that its mailbox is full, or asleep."""
+    reason = by_detail(enhanced[2:]) if enhanced else None
+    return _class_of(reason or reason_of_words(plain_words(text or ""))) == "mailbox_full"
+
+
 def _by_enhanced(enhanced: str | None) -> Reason | None:
     return by_detail(enhanced[2:]) if enhanced and enhanced.startswith("5.") else None
 

@@ -125,7 +125,7 @@ class Composer:
                 MailHeaders(
                     from_email=mailing.sender["email"],
                     from_name=mailing.sender.get("name"),
-                    reply_to=mailing.sender.get("reply_to"),
+                    reply_to=self._reply_to(row) or mailing.sender.get("reply_to"),
                     to_email=row["email"],
                     subject=rendered.subject,
                     message_id=f"<{row['id']}@{mailing.domain}>",
@@ -178,8 +178,11 @@ class Composer:
         token = self._return_paths.token(row["workspace_id"], row["id"])
         return {f"X-PM-Metadata-{METADATA}": f"{token}@{METADATA}"}
 
+    def _reply_to(self, row: asyncpg.Record) -> str | None:
+        return self._return_paths.replies_to(row["workspace_id"], row["id"]) if self._return_paths else None
+
     def _return_path(self, row: asyncpg.Record) -> str | None:
-        return self._return_paths.address(row["workspace_id"], row["id"]) if self._return_paths else None
+        return self._return_paths.bounces_to(row["workspace_id"], row["id"]) if self._return_paths else None
 
     def _token(self, mailing: _Mailing, row: asyncpg.Record) -> LinkToken:
         facts = mailing.row

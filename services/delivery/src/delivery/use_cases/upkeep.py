@@ -14,6 +14,8 @@ from delivery import events
 from delivery.db import mailers, progress, provider_endpoints, returns, strikes, sweeps
 from delivery.domain.balance import Balance, balance_of
 from delivery.domain.ledger import OPEN
+from delivery.domain.smtp_replies import is_full
+from delivery.use_cases.blocking import Failure, block_failed
 from delivery.use_cases.record_outcomes import count, hold_refused
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,15 @@ async def sweep(db: Database) -> None:
             more = await sweeps.cancel(tx)
     async with db.transaction() as tx:
         expired = await sweeps.expire(tx)
-        await events.statuses(tx, expired)
+        block_ids = await block_failed(
+            tx,
+            [
+                Failure("mailbox_full", row["workspace_id"], row["id"])
+                for row in expired
+                if row["class"] == "refused_too_long" and is_full(row["smtp_enhanced"], row["smtp_text"])
+            ],
+        )
+        await events.statuses(tx, expired, block_ids)
     count(expired)
     async with db.transaction() as tx:
         await sweeps.retry_once(tx)
