@@ -113,7 +113,7 @@ async def list_bounces(
     kind: Literal["hard", "soft", "complaint", "auto-reply", "delivered", "reply"] | None = None,
 ) -> Page[ReturnOut]:
     """What came back to this workspace, the newest first."""
-    after = paging.after(datetime.fromisoformat, UUID)
+    after = paging.after(_moment, UUID)
     found = await returns.page(
         tx,
         caller.workspace_id,
@@ -141,6 +141,14 @@ async def classify_bounce(request: Request) -> list[BouncedRecipient]:
         BouncedRecipient(recipient=one.recipient, kind=one.kind, status=one.status, reply=one.reply, reason=one.reason)
         for one in judged
     ]
+
+
+def _moment(text: str) -> datetime:
+    """The time in a cursor of ours. Raises ValueError for one that no row can have."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None or not 2000 <= found.year < 9000:
+        raise ValueError
+    return found
 
 
 def _listed(row: asyncpg.Record) -> ReturnOut:

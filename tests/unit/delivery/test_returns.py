@@ -1,0 +1,116 @@
+"""What came back, decided without a database: any bytes, any event, any claim."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import orjson
+import pytest
+from delivery.domain.bounces import Judgement
+from delivery.domain.claims import Matcher
+from delivery.domain.provider_events import mailgun, postmark, sendgrid, ses
+from delivery.domain.provider_events.common import Forged, Unreadable
+from delivery.domain.return_path import Claim, ReturnPaths
+from delivery.domain.returns import ANSWER_WITHIN, BOUNCE_WITHIN, Returned, Sent, decide, read_returns
+from delivery.domain.tokens import TokenKeys
+from delivery.errors import BounceTooLarge, BounceTooManyParts
+from hypothesis import given
+from hypothesis import strategies as st
+
+RING = {"k1": b"a" * 32}
+MATCHER = Matcher(ReturnPaths(RING, "b@mail.example.com"), TokenKeys(RING))
+NOW = datetime(2026, 3, 21, 8, tzinfo=UTC)
+ID = UUID(int=1)
+STATUSES = ["pending", "attempting", "sent", "deferred", "failed", "suppressed", "uncertain", "expired", "cancelled"]
+
+judgements = st.builds(
+    Judgement,
+    st.sampled_from(["ann@example.com", "ANN@example.com", "eve@example.net", ""]),
+    st.sampled_from(["hard", "soft", "complaint", "auto-reply", "delivered"]),
+    st.just(""),
+    st.just(""),
+    st.sampled_from(["bad_mailbox", "policy", "mailbox_full"]),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["event", "event-data", "id", "severity", "delivery-status", "RecordType", "Type", "Details", "Message",
+                 "notificationType", "bounce", "bouncedRecipients", "mail", "headers", "source", "smtp-id", "email"]
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(
+    st.lists(judgements, max_size=3),
+    st.booleans(),
+    st.sampled_from(STATUSES),
+    st.integers(0, 2),
+    st.integers(0, 200),
+    st.sampled_from(["ann@example.com", None]),
+)
+def test_nothing_counts_without_proof_that_it_is_about_a_mail_that_was_sent_lately(
+    said, signed, status, attempt, days, email
+):
+    returned = Returned(ID, "test", tuple(said), (), "" if said else "ann@example.com")
+    claim = Claim(ID, signed=signed)
+    decision = decide(returned, claim, Sent(email, status, attempt, NOW - timedelta(days=days)), NOW)
+    if decision.counts:
+        assert timedelta(days=days) <= (
+            ANSWER_WITHIN if decision.kind in {"complaint", "reply", "auto-reply"} else BOUNCE_WITHIN
+        )
+        assert (signed and attempt) or (status in {"sent", "uncertain"} and email is not None)
+    assert not decide(returned, None, None, NOW).counts
+    # Whatever else is said in the same mail, somebody's own line is believed before a stranger's.
+    own = [one for one in said if one.recipient.lower() == "ann@example.com"]
+    if email and own and decision.kind == "hard":
+        assert any(one.kind == "hard" for one in own)
+    if email and said and not own and decision.kind == "hard":
+        assert all(one.kind == "hard" for one in said), "of strangers the mildest"
+
+
+@given(st.binary(max_size=2000), st.lists(st.text(max_size=60), max_size=3))
+def test_any_bytes_are_read(raw, envelope):
+    try:
+        found = read_returns(raw, envelope, MATCHER, "test")
+    except (BounceTooLarge, BounceTooManyParts):
+        return
+    again = read_returns(raw, envelope, MATCHER, "test")
+    assert [one.id for one in found] == [one.id for one in again]
+
+
+@given(JSON)
+def test_any_event_is_read_or_refused(body):
+    body = orjson.loads(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS))
+    for provider in (sendgrid, mailgun, postmark, ses):
+        for shaped in (body, [body]):
+            try:
+                found = provider.returns(shaped, MATCHER, "endpoint")
+            except Unreadable:
+                continue
+            assert all(one.judgements for one in found)
+    for shaped in (body, {"signature": body}):
+        with pytest.raises(Forged):
+            mailgun.verified(shaped, "key")
+    with pytest.raises(Forged):
+        ses.certificate_url(body, "arn:aws:sns:eu-west-1:123456789012:t")
+
+
+def test_the_traces_of_its_way_do_not_make_it_another_mail():
+    mail = b"From: a@x.example\nSubject: s\nMessage-ID: <1@x.example>\n\ntext\n"
+    (one,) = read_returns(mail, (), MATCHER, "test")
+    (other,) = read_returns(
+        b"Return-Path: <>\r\nDelivered-To: z@x.example\r\nReceived: by y\r\n" + mail.replace(b"\n", b"\r\n"),
+        (),
+        MATCHER,
+        "t",
+    )
+    assert one.id == other.id
+    (third,) = read_returns(mail.replace(b"text", b"test"), (), MATCHER, "test")
+    assert third.id != one.id
