@@ -8,16 +8,18 @@ import httpx
 from tests.chaos.bench import WINDOW, Bench, Sending
 from tests.chaos.checker import Terms
 from tests.chaos.rows import Outcome, row
+from tests.chaos.sendgrid import SendGrid, event
 
 TOLD_WITHIN_S = 60
 
 
-@row("F19", "pause, edit, cancel; unsubscribe, suppress and erase while sending")
+@row("F19", "pause, edit, cancel; unsubscribe, complain, suppress and erase while sending")
 def minds(bench: Bench) -> Outcome:
     """Nobody is mailed who left before their turn; a pause and a cancel hold from their answer on."""
     tag, wanted = bench.people(bench.size)
     first = _to_some(bench, tag, wanted)
-    links = {seen.recipient: seen.leave for seen in bench.log(first) if seen.has}
+    mails = {str(seen.recipient): seen for seen in bench.log(first) if seen.has}
+    provider = SendGrid(bench)
     contacts = {one: bench.contact(one) for one in first.wanted}
 
     sending = bench.send_to(tag, wanted, bench.slow())
@@ -25,10 +27,15 @@ def minds(bench: Bench) -> Outcome:
     left: dict[str, float] = {}
     erased: dict[str, str] = {}
     had = {seen.recipient for seen in bench.log(sending) if seen.has}
-    for one, way in zip(sorted(first.wanted - had), cycle(["click", "click", "consent", "suppress", "erase"])):
+    for one, way in zip(
+        sorted(first.wanted - had), cycle(["click", "click", "complain", "consent", "suppress", "erase"])
+    ):
         if way == "click":
-            answer = httpx.post(str(links[one]), data={"List-Unsubscribe": "One-Click"})
+            answer = httpx.post(str(mails[one].leave), data={"List-Unsubscribe": "One-Click"})
             assert answer.status_code == 200, answer.text
+            left[one] = time.time()
+        elif way == "complain":
+            assert provider.tell([event("spamreport", mails[one])])[0] == 200
             left[one] = time.time()
         elif way == "consent":
             body = {"purpose": "newsletter", "status": "unsubscribed", "source": "phone", "evidence": "a call"}
