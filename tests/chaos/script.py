@@ -15,7 +15,7 @@ class Rule:
 
     `share`: of recipients, and of connections and dialogues in those two phases. `attempts`: only the first so many
     of a recipient. `first_s`: only so long after a recipient was first seen (greylisting). `until_s`: only
-    so long after the script was given. `seconds`: how long
+    so long after the first dialogue. `seconds`: how long
     `hang` and `drip` last, 0 for ever; `drip` gives its reply byte by byte, `hang` and `reply` give it late.
     `takes`: the message is kept, whatever the client is told or not told.
     """

@@ -63,7 +63,7 @@ class Sink:
     def __init__(self, log: Log) -> None:
         self.log = log
         self.seed = 0
-        self.given_at = 0.0
+        self.began: float | None = None  # the first dialogue under this script
         self.rules: list[Rule] = []
         self.attempts: Counter[str] = Counter()
         self.first_seen: dict[str, float] = {}
@@ -79,7 +79,7 @@ class Sink:
                 continue
             if rule.first_s is not None and time.monotonic() - self.first_seen[identity] > rule.first_s:
                 continue
-            if rule.until_s is not None and time.monotonic() - self.given_at > rule.until_s:
+            if rule.until_s is not None and self.began is not None and time.monotonic() - self.began > rule.until_s:
                 continue
             return rule
         return None
@@ -93,7 +93,7 @@ class Sink:
         """What the bench wants."""
         if "rules" in told:
             self.rules, self.seed = [Rule.of_json(one) for one in told["rules"]], told["seed"]
-            self.given_at = time.monotonic()
+            self.began = None
             self.attempts.clear()
             self.first_seen.clear()
         if told.get("release"):
@@ -154,6 +154,7 @@ class Session(asyncio.Protocol):
         if verb in (b"EHLO", b"HELO"):
             self.transport.write(_EHLO)
         elif verb == b"MAIL":
+            self.sink.began = self.sink.began or time.monotonic()
             self.sink.stats["dialogues"] += 1
             self.recipient = ""
             self.mail_open = self._answer("mail", _OK["mail"], str(self.sink.stats["dialogues"]))

@@ -60,6 +60,25 @@ async def failing(db, route_id):
     return (await route_row(db, route_id))["failing_since"] is not None
 
 
+async def test_a_server_that_wants_no_more_connections_is_used_by_those_it_has(delivery_db, workspace_id, smtp_server):
+    await add_route(delivery_db, workspace_id, smtp_server.port)
+    campaign = Campaign(workspace_id, n=400)
+    smtp_server.delay_s = 0.02
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    async with mailing(delivery_db, 1) as mailer:
+        await eventually(lambda: len(smtp_server.open) == 4 and len(smtp_server.recipients) > 40)
+        smtp_server.refuse = True
+        refused_from = smtp_server.connections
+        next(iter(smtp_server.open)).close()
+        await eventually(lambda: smtp_server.connections > refused_from)
+        had = len(smtp_server.recipients)
+        await eventually(lambda: len(smtp_server.recipients) > had + 10)
+        await eventually(lambda: len(mailer.window.items) > 10)
+        smtp_server.refuse = False
+        await until(delivery_db, campaign.id, sent=400, timeout_s=40)
+    assert len(set(smtp_server.recipients)) == len(smtp_server.recipients) == 400
+
+
 async def test_a_lower_priority_is_for_when_the_first_does_not_work(
     delivery_db, workspace_id, smtp_server, other_smtp_server
 ):

@@ -127,7 +127,7 @@ class Breaker:
         self._rng = rng
         self._failures = 0
         self._until = 0.0
-        # Whether a connection stood since the last failure.
+        # Whether a connection stood, or carried a message, since the last failure.
         self.proven = False
 
     def wait_s(self) -> float:
@@ -142,6 +142,11 @@ class Breaker:
         self._failures += 1
         pause = min(BREAK_FIRST_S * 2 ** min(self._failures - 1, 10), BREAK_MOST_S)
         self._until = time.monotonic() + pause * self._rng.uniform(0.5, 1.0)
+
+    def carried(self) -> None:
+        """A message went by a connection that stands. A pause goes on: it is for new connections too."""
+        self._failures = 0
+        self.proven = True
 
     def worked(self) -> None:
         """A connection stands."""

@@ -88,7 +88,7 @@ class Transmitter:
         return None
 
     async def _handle(self, item: Item) -> None:
-        if not self._window.shaping.may_open(item.line):
+        if not self._window.shaping.may_open(item.line) or self._others_stand(item):
             self._window.park(item)
             return
         item.begun = True
@@ -109,6 +109,11 @@ class Transmitter:
         finally:
             self._pool.give(dialogue)
             self._window.unpark(item.line)
+
+    def _others_stand(self, item: Item) -> bool:
+        """Whether the server wants no new connection now, but has some that will be free."""
+        paused = self._ways.breaker(item.route).wait_s() > 0
+        return paused and self._pool.in_use[item.line] > 0 and not self._pool.idle(item.line)
 
     async def _attempt(self, item: Item, dialogue: Dialogue) -> None:
         ready = self._lease.may_write(item.epoch) and self._ways.stands(item.route) and await self._on_time(item)
@@ -179,6 +184,7 @@ class Transmitter:
             case Lost(cause=cause):
                 window.settle(item, "deferred", wait=self._wait_for(item), text=cause)
             case Replied(code=code, text=text, phase="body") if 200 <= code < 300:
+                self._ways.carried(item.route)
                 self._slowing.accepted(item.route, item.provider)
                 window.settle(item, "sent", at=self._clock.now(), **_reply(code, text))
             case Replied(code=code, text=text, phase=phase):

@@ -124,6 +124,13 @@ class Ways:
             self._told_of(route, None)
         breaker.worked()
 
+    def carried(self, route: Route) -> None:
+        """A message was taken. A server that has enough connections still works by those it has."""
+        breaker = self.breaker(route)
+        if not breaker.proven:
+            self._told_of(route, None)
+            breaker.carried()
+
     def _told_of(self, route: Route, why: str | None) -> None:
         if route.workspace_id != PLATFORM:
             self._told[(route.id, route.revision)] = why
