@@ -92,6 +92,14 @@ SLOWED = Counter(
 LEDGER_MENDED = Counter(
     "barid_ledger_mends_total", "Campaigns whose counters differed from their ledger rows", ["service"]
 )
+FIRST_MAIL_SECONDS = Histogram(
+    "barid_campaign_first_mail_seconds",
+    "From when delivery first heard of a campaign until it told of its first sent message",
+    buckets=(1, 2, 5, 10, 20, 30, 60, 120, 300, 900, 3600),
+)
+LEDGER_DRIFT = Gauge(
+    "barid_ledger_drift_messages", "Messages of closed campaigns that stand elsewhere in analytics than in the ledger"
+)
 
 # What comes back
 RETURNS = Counter(

@@ -2,10 +2,11 @@
 
 import asyncio
 
+from common import metrics
 from common.db.pool import Database
 from common.jobs import Periodic, run_jobs
 
-from analytics.db import facts, scores
+from analytics.db import drift, facts, scores
 from analytics.settings import Settings
 from analytics.use_cases.judging import judge_again
 
@@ -25,6 +26,12 @@ async def prune_scored(database: Database) -> None:
         await scores.prune(tx, FORGET_SCORED_AFTER_DAYS)
 
 
+async def measure_drift(database: Database) -> None:
+    """How far the counts here are from the ledger's."""
+    async with database.connection() as connection:
+        metrics.LEDGER_DRIFT.set(await drift.drift(connection))
+
+
 PERIODICS = (
     Periodic("judge_again", 5.0, judge_again),
     Periodic("facts_partitions", HOUR_S, make_partitions),
@@ -36,6 +43,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run what is due until told to stop."""
     database = await Database.open(settings.require_url("worker"), name="analytics-jobs", max_size=3)
     try:
-        await run_jobs(database, (), PERIODICS, stop, service="analytics")
+        await run_jobs(database, (), PERIODICS, stop, service="analytics", measures=(measure_drift,))
     finally:
         await database.close()

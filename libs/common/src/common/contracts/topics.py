@@ -173,7 +173,7 @@ TOPICS: tuple[Topic, ...] = (
         delivery.DeliveryProgressedV1,
         "campaign_id",
         ("delivery",),
-        ("campaigns.main",),
+        ("campaigns.main", "analytics.ingest"),
     ),
     Topic("delivery.held", delivery.DeliveryHeldV1, "campaign_id", ("delivery",), ("campaigns.main",)),
     Topic("domain.changed", delivery.DomainChangedV1, "domain_id", ("delivery",), ("campaigns.main",)),

@@ -1,13 +1,13 @@
 """What analytics consumes: the whole table."""
 
 from common.consumer.subscription import Consumer, Subscription
-from common.contracts import audiences, campaigns, email, leads
+from common.contracts import audiences, campaigns, delivery, email, leads
 from common.web.access import access_consumer
 
 from analytics.consumers.email_facts import count_touch, store_bounces, store_clicks, store_deferrals, store_status
 from analytics.consumers.lead_erased import forget_facts, forget_scores
 from analytics.consumers.scored_facts import note_for_scoring, score_anew
-from analytics.db import projections
+from analytics.db import drift, projections
 
 OPEN_SETTLE_S = 0.0
 
@@ -25,6 +25,7 @@ def ingest() -> Consumer:
             Subscription(campaigns.CampaignStartedV1, projections.begin_campaigns),
             Subscription(campaigns.CampaignStateV1, projections.set_campaign_states),
             Subscription(campaigns.CampaignCompletedV1, projections.complete_campaigns),
+            Subscription(delivery.DeliveryProgressedV1, drift.keep_told),
             Subscription(audiences.AudienceClosedV1, projections.close_audiences),
             Subscription(email.EmailSentV1, store_status("sent"), keyed_by_event=True),
             Subscription(email.EmailDeferredV1, store_deferrals, keyed_by_event=True),

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 from common.contracts.addresses import InvalidAddress, normalise_address
-from common.contracts.campaigns import MessageRequestedV1, RequestedRecipient, Sender
+from common.contracts.campaigns import RequestedRecipient, Sender
 from common.ids import new_id
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from delivery.db import projections
 from delivery.domain.ledger import Status
 from delivery.errors import InvalidContent, InvalidRecipient, SenderNotFound
-from delivery.use_cases.requests import add_requests, id_of
+from delivery.use_cases.requests import MailRequest, add_requests, id_of
 
 router = service_router("/messages", "messages")
 WAIT_S = 3.0
@@ -80,17 +80,18 @@ async def create_message(body: MessageRequest, request: Request, tx: Tx, caller:
     ]
     content = await _compiled(body.content)
     sender = await _sender(tx, caller.workspace_id, body.sender_id)
-    told = MessageRequestedV1(
-        request_id=new_id(),
-        kind="single",
-        sender=Sender(name=sender["name"], email=sender["email"], reply_to=sender["reply_to"]),
-        content=content,
-        recipients=recipients,
+    asked = MailRequest(
+        caller.workspace_id,
+        new_id(),
+        "single",
+        Sender(name=sender["name"], email=sender["email"], reply_to=sender["reply_to"]),
+        content,
+        recipients,
     )
-    added = await add_requests(tx, request.app.state.settings.pepper_bytes(), [(caller.workspace_id, told)])
+    added = await add_requests(tx, request.app.state.settings.pepper_bytes(), [asked])
     status = {row["id"]: row["status"] for row in added}
-    ids = [id_of(told.request_id, caller.workspace_id, n) for n in range(len(recipients))]
-    return Requested(id=told.request_id, messages=[RequestedMessage(id=one, status=status[one]) for one in ids])
+    ids = [id_of(asked.id, caller.workspace_id, n) for n in range(len(recipients))]
+    return Requested(id=asked.id, messages=[RequestedMessage(id=one, status=status[one]) for one in ids])
 
 
 def _address(email: str, n: int) -> str:

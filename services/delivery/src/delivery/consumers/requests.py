@@ -6,7 +6,7 @@ from common.contracts.campaigns import MessageRequestedV1
 from common.contracts.envelope import Received
 from common.db.pool import Connection
 
-from delivery.use_cases.requests import add_requests
+from delivery.use_cases.requests import MailRequest, add_requests
 
 
 class AddRequested:
@@ -17,4 +17,19 @@ class AddRequested:
 
     async def __call__(self, tx: Connection, events: Sequence[Received[MessageRequestedV1]]) -> None:
         """Handle a batch of events."""
-        await add_requests(tx, self._pepper, [(event.workspace_id, event.data) for event in events])
+        asked = [
+            MailRequest(
+                event.workspace_id,
+                event.data.request_id,
+                event.data.kind,
+                event.data.sender,
+                event.data.content,
+                event.data.recipients,
+                event.data.campaign_id,
+                event.data.purpose_id,
+                event.data.program_id,
+                event.data.variant_id,
+            )
+            for event in events
+        ]
+        await add_requests(tx, self._pepper, asked)

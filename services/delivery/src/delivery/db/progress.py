@@ -13,7 +13,7 @@ select workspace_id, mailing_id, revision, published from progress
 """
 
 _STATES = """
-select w.workspace_id, w.id, w.active, w.eligible, w.state_revision, w.uncertain_policy, w.state,
+select w.workspace_id, w.id, w.at, w.active, w.eligible, w.state_revision, w.uncertain_policy, w.state,
        exists (select from intents i join messages m on m.workspace_id = i.workspace_id and m.id = any(i.ids)
                 where i.workspace_id = w.workspace_id and m.mailing_id = w.id) as marked,
        w.uncertain_policy = 'retry_once' and exists (

@@ -1,6 +1,7 @@
 """What runs periodically: reaping, sweeping, and telling campaigns how far they are."""
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -87,6 +88,10 @@ async def publish_progress(db: Database) -> None:
             Outgoing(row["workspace_id"], await _told(tx, row, known[(row["workspace_id"], row["id"])])) for row in rows
         ]
         await record(tx, outgoing)
+    for row in rows:
+        before = known[(row["workspace_id"], row["id"])]["published"] or {}
+        if not before.get("sent") and row["counts"].get("sent:"):
+            metrics.FIRST_MAIL_SECONDS.observe((datetime.now(UTC) - row["at"]).total_seconds())
     running = {(row["workspace_id"], row["id"]) for row in rows if row["state"] == "running"}
     if running:
         await hold_refused(db, running)
