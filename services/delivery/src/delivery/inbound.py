@@ -2,6 +2,7 @@
 
 import asyncio
 
+from common import metrics
 from common.db.pool import Database
 from common.production import known_password
 from common.web.server import listen
@@ -14,7 +15,7 @@ from delivery.inboxes import open_inbox
 from delivery.settings import Settings
 from delivery.smtp.route import Route
 from delivery.use_cases.forwarding import forward_replies
-from delivery.use_cases.intake import Intake
+from delivery.use_cases.intake import UNKNOWN, Intake
 from delivery.use_cases.polling import poll_inbox
 
 
@@ -30,6 +31,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     listener = listen(settings.lmtp_host, settings.lmtp_port, "BARID_LMTP_PORT") if settings.lmtp_port else None
     database = await Database.open(settings.require_url("worker"), name="delivery-inbound", max_size=6)
     intake = Intake(database, matcher)
+    for source in ("lmtp", "inbox"):  # shown from the start, so that the first is an increase
+        metrics.RETURNS.labels(source, "hard", "counted")
+        metrics.SET_ASIDE.labels(source, UNKNOWN)
     try:
         async with asyncio.TaskGroup() as parts:
             parts.create_task(intake.take_again())

@@ -94,6 +94,8 @@ class Mailer:
         self._seconds = {provider: metrics.SEND_SECONDS.labels(provider) for provider in PROVIDERS}
         for provider in PROVIDERS:
             metrics.SENDS.labels("sent", "", provider)
+            metrics.SLOWED.labels(provider)
+        metrics.DKIM_FAILURES.labels("delivery")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; then give back what has not begun, finish what has, and record it all."""
