@@ -11,9 +11,10 @@ Deed = Literal["reply", "drop", "reset", "hang", "drip"]
 
 @dataclass(frozen=True)
 class Rule:
-    """One fault. `body` is the moment after the final dot; `greet` and `mail` come before a recipient is known.
+    """One fault. `body` is the moment after the final dot. At `greet` no recipient is known, and at `mail` only where
+    the client pipelines: else they go by the number of the connection or dialogue.
 
-    `share`: of recipients, and of connections and dialogues in those two phases. `attempts`: only the first so many
+    `share`: of those. `attempts`: only the first so many
     of a recipient. `first_s`: only so long after a recipient was first seen (greylisting). `until_s`: only
     so long after the first dialogue. `seconds`: how long
     `hang` and `drip` last, 0 for ever; `drip` gives its reply byte by byte, `hang` and `reply` give it late.

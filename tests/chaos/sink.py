@@ -28,6 +28,7 @@ _OK = {
     "data": b"354 go on\r\n",
     "body": b"250 2.0.0 taken\r\n",
 }
+_RCPT = re.compile(rb"RCPT TO:<([^>]*)>", re.IGNORECASE)
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -157,7 +158,9 @@ class Session(asyncio.Protocol):
             self.sink.began = self.sink.began or time.monotonic()
             self.sink.stats["dialogues"] += 1
             self.recipient = ""
-            self.mail_open = self._answer("mail", _OK["mail"], str(self.sink.stats["dialogues"]))
+            following = _RCPT.match(self.buffer)  # in the same write, where the client pipelines
+            number = str(self.sink.stats["dialogues"])
+            self.mail_open = self._answer("mail", _OK["mail"], following[1].decode().lower() if following else number)
         elif verb == b"RCPT" and not self.mail_open:
             self.transport.write(b"503 5.5.1 MAIL first\r\n")
         elif verb == b"RCPT":
