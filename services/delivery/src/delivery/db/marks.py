@@ -17,7 +17,7 @@ PLATFORM = UUID(int=0)
 # Candidates are more than are wanted, as others may hold some of them; `granted` takes no more than there is room for.
 # A message that was due and had to wait for us does not grow older by it: first_4xx_at moves along. What it waited
 # while its campaign was paused is in that campaign's clock already.
-_TAKE = """
+TAKE = """
 with want as materialized (
   select w.workspace_id, w.id, w.lane, w.purpose_id, w.traceparent, w.resumed_at, x.plan, x.allowance,
          case when w.workspace_id = any($9) then w.workspace_id else $10 end as way
@@ -31,9 +31,7 @@ with want as materialized (
    for share of w skip locked
 ), due as (
   select w.lane, w.purpose_id, w.resumed_at, w.plan, w.allowance, r.workspace_id, r.id, p.quota, p.bucket, p.room,
-         row_number() over (partition by w.lane, w.workspace_id order by r.next_at, r.id) as turn,
-         row_number() over (partition by p.way, p.provider order by w.lane, r.next_at, r.id) as of_provider,
-         row_number() over (partition by p.bucket order by w.lane, r.next_at, r.id) as of_bucket
+         p.provider, row_number() over (partition by w.lane, w.workspace_id order by r.next_at, r.id) as turn
     from want w
     join unnest($4::uuid[], $5::text[], $6::int[], $7::int[], $8::int[]) as p (way, provider, quota, bucket, room)
       on p.way = w.way
@@ -44,7 +42,11 @@ with want as materialized (
        order by m.next_at, m.id limit least(p.quota, $3) * 2
     ) r
 ), picked as (
-  select * from due where of_provider <= quota * 2 and of_bucket <= room * 2 order by lane, turn limit $3 * 2
+  select * from (
+    select d.*, row_number() over (partition by bucket, provider order by lane, turn) as of_provider,
+           row_number() over (partition by bucket order by lane, turn) as of_bucket
+      from due d) ranked
+   where of_provider <= quota * 2 and of_bucket <= room * 2 order by lane, turn limit $3 * 2
 ), locked as (
   select m.workspace_id, m.id, m.kind, m.contact_id, m.email, m.address_hash, m.domain_hash, m.provider,
          p.purpose_id, p.lane, p.turn, p.plan, p.allowance, p.quota, p.bucket, p.room, p.resumed_at
@@ -167,8 +169,19 @@ async def take(
 
     `own_ways`: workspaces with routes of their own; all others' mail goes over the platform's.
     """
-    return await tx.fetch(
-        _TAKE,
+    return await tx.fetch(TAKE, *arguments(mailer_id, epoch, limit, quotas, own_ways, warm))
+
+
+def arguments(
+    mailer_id: UUID,
+    epoch: int,
+    limit: int,
+    quotas: Sequence[Quota],
+    own_ways: Sequence[UUID],
+    warm: Sequence[Allowance],
+) -> tuple[object, ...]:
+    """What TAKE is run with."""
+    return (
         mailer_id,
         epoch,
         limit,
