@@ -89,6 +89,22 @@ LEDGER = Gauge(
 SLOWED = Counter(
     "barid_send_slowed_total", "Times that a provider asked for less, and all mailers halved their speed", ["provider"]
 )
+ROUTES_SLOWED = Gauge(
+    "barid_routes_slowed", "Routes over which a provider gets less than all, because it asked for that", ["provider"]
+)
+ROUTES_PAUSED = Gauge("barid_routes_paused", "Those over which it gets nothing for a moment", ["provider"])
+BUDGET_LEFT = Gauge(
+    "barid_send_budget_left_ratio",
+    "What is left of a provider's rate over the platform's route: 1 nothing is used, 0 mail waits for it",
+    ["provider"],
+)
+ROUTES_OPEN = Gauge(
+    "barid_route_breakers_open",
+    "Routes that this mailer knows to be down now; platform: BARID_SMTP_URL, workspace: routes of workspaces",
+    ["of"],
+)
+ROUTES_FAILING = Gauge("barid_routes_failing", "Enabled routes of workspaces that do not work, as mailers met them")
+WARMUPS_FULL = Gauge("barid_warmups_full", "Sending domains whose plan has no room left today")
 LEDGER_MENDED = Counter(
     "barid_ledger_mends_total", "Campaigns whose counters differed from their ledger rows", ["service"]
 )

@@ -11,7 +11,14 @@ from delivery.dns.resolver import Resolver
 from delivery.domain.domain_checks import Facts
 from delivery.settings import Settings
 from delivery.use_cases.domains import check_due
-from delivery.use_cases.upkeep import forget_returns, measure_ledger, publish_progress, reap_mailers, sweep
+from delivery.use_cases.upkeep import (
+    forget_returns,
+    measure_ledger,
+    measure_shaping,
+    publish_progress,
+    reap_mailers,
+    sweep,
+)
 
 PERIODICS = (
     Periodic("progress", 0.5, publish_progress),
@@ -40,6 +47,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     repeated = periodics(settings)
     database = await Database.open(settings.require_url("worker"), name="delivery-jobs", max_size=4)
     try:
-        await run_jobs(database, (), repeated, stop, service="delivery", measures=(measure_ledger,))
+        await run_jobs(database, (), repeated, stop, service="delivery", measures=(measure_ledger, measure_shaping))
     finally:
         await database.close()

@@ -64,6 +64,7 @@ _FORGET = """
 delete from route_connections c
  where not exists (select from mailers m where m.id = c.mailer_id and m.epoch = c.mailer_epoch)
 """
+_ALL = "select *, extract(epoch from clock_timestamp())::float8 as now from route_budgets"
 _OF_ROUTE = """
 select b.*, extract(epoch from clock_timestamp())::float8 as now from route_budgets b
  where b.workspace_id = $1 and b.route_id = any($2)
@@ -166,6 +167,11 @@ async def leave(tx: Connection, mailer_id: UUID) -> None:
 async def forget(tx: Connection) -> None:
     """Connections of mailers that are gone."""
     await tx.execute(_FORGET)
+
+
+async def everywhere(tx: Connection) -> list[asyncpg.Record]:
+    """All budgets, with the database's clock."""
+    return await tx.fetch(_ALL)
 
 
 async def of_routes(tx: Connection, workspace_id: UUID, route_ids: list[UUID]) -> list[asyncpg.Record]:

@@ -28,6 +28,7 @@ with gone as (delete from routes where workspace_id = $1 and id = $2),
 delete from route_connections where workspace_id = $1 and route_id = $2
 """
 _ENABLED = "select * from routes where enabled order by workspace_id, priority, id"
+_COUNT_FAILING = "select count(*) from routes where enabled and failing_since is not null"
 _FAILING = """
 update routes set failure = $4, failing_since = coalesce(failing_since, now())
  where workspace_id = $1 and id = $2 and revision = $3 and failure is distinct from $4
@@ -70,6 +71,11 @@ async def delete(tx: Connection, workspace_id: UUID, route_id: UUID) -> None:
 async def enabled(tx: Connection) -> list[asyncpg.Record]:
     """Routes of all workspaces that mail may go over."""
     return await tx.fetch(_ENABLED)
+
+
+async def failing(tx: Connection) -> int:
+    """How many enabled routes do not work."""
+    return int(await tx.fetchval(_COUNT_FAILING))
 
 
 async def note_failure(tx: Connection, workspace_id: UUID, route_id: UUID, revision: int, failure: str | None) -> None:

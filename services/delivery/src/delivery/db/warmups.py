@@ -16,6 +16,7 @@ _TODAY = "(coalesce($1, now()) at time zone 'UTC')::date as today"
 _LOCK = f"""
 select w.*, {_TODAY} from warmups w where {_ACTIVE} order by w.workspace_id, w.domain for update of w skip locked
 """  # noqa: S608 - constants
+_ALL = f"select w.*, {_TODAY} from warmups w"  # noqa: S608 - a constant
 _STORE = """
 update warmups w set day = u.day, number = u.number, used = u.used
   from unnest($1::uuid[], $2::text[], $3::date[], $4::int[], $5::int[]) as u (workspace_id, domain, day, number, used)
@@ -51,6 +52,11 @@ def plan_of(row: asyncpg.Record) -> Plan:
 async def any_at_all(tx: Connection) -> bool:
     """Whether any domain has a plan."""
     return bool(await tx.fetchval(_ANY))
+
+
+async def full(tx: Connection) -> int:
+    """How many domains have no room left today."""
+    return sum(plan_of(row).left == 0 for row in await tx.fetch(_ALL, None))
 
 
 async def lock(tx: Connection, at: datetime | None = None) -> Plans:

@@ -54,6 +54,12 @@ class Pace:
         ahead = now + AHEAD_S - max(self.next_slot, now)
         return 0 if ahead < 0 else 1 + math.floor(ahead * rate)
 
+    def left(self, now: float) -> float:
+        """The part of what can be taken now that is not taken: 1 all, 0 nothing."""
+        if self.paused_until > now:
+            return 0.0
+        return 1.0 - min(1.0, max(0.0, self.next_slot - now) / AHEAD_S)
+
     def taken(self, now: float, rate: float, n: int) -> tuple["Pace", list[float]]:
         """The pace after n slots were taken, and their times."""
         first = max(self.next_slot, now)

@@ -137,7 +137,7 @@ class Mailer:
             async with self._db.connection() as connection:
                 await budgets.leave(connection, self.lease.mailer_id)
         await self.lease.leave()
-        for task in (feeder, *workers):
+        for task in (feeder, *workers, *tasks):
             if not task.cancelled() and task.exception() is not None:
                 raise task.exception() or RuntimeError
 

@@ -1,6 +1,7 @@
 """What runs periodically: reaping, sweeping, and telling campaigns how far they are."""
 
 import logging
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -12,10 +13,13 @@ from common.db.pool import Connection, Database
 from common.outbox.writer import Outgoing, record
 
 from delivery import events
-from delivery.db import mailers, progress, provider_endpoints, returns, strikes, sweeps
+from delivery.db import budgets, mailers, progress, provider_endpoints, returns, routes, strikes, sweeps, warmups
 from delivery.domain.balance import Balance, balance_of
 from delivery.domain.ledger import OPEN
+from delivery.domain.limits import REST
+from delivery.domain.providers import PROVIDERS
 from delivery.domain.smtp_replies import is_full
+from delivery.smtp.route import PLATFORM
 from delivery.use_cases.blocking import Failure, block_failed
 from delivery.use_cases.record_outcomes import count, hold_refused
 
@@ -26,6 +30,7 @@ async def reap_mailers(db: Database) -> None:
     """What a gone mailer had under its intents becomes uncertain."""
     async with db.transaction() as tx:
         rows, gone = await mailers.reap(tx)
+        await budgets.forget(tx)
         await events.statuses(tx, rows)
     count(rows)
     metrics.LEASES_EXPIRED.labels("mailer").inc(gone)
@@ -74,6 +79,26 @@ async def measure_ledger(db: Database) -> None:
         found = await progress.standing(connection)
     for status in (*OPEN, "held", "uncertain"):
         metrics.LEDGER.labels(status).set(found.get(status, 0))
+
+
+async def measure_shaping(db: Database) -> None:
+    """What providers and plans let through."""
+    async with db.connection() as connection:
+        paces = await budgets.everywhere(connection)
+        metrics.ROUTES_FAILING.set(await routes.failing(connection))
+        metrics.WARMUPS_FULL.set(await warmups.full(connection))
+    slowed, paused, left = Counter[str](), Counter[str](), dict.fromkeys((*PROVIDERS, REST), 1.0)
+    for row in paces:
+        pace, now, provider = budgets.pace_of(row), row["now"], row["provider"]
+        slowed[provider] += pace.rate(now, None) is not None
+        paused[provider] += pace.paused_until > now
+        if row["route_id"] == PLATFORM:
+            left[provider] = pace.left(now)
+    for provider, ratio in left.items():
+        metrics.BUDGET_LEFT.labels(provider).set(ratio)
+        if provider != REST:
+            metrics.ROUTES_SLOWED.labels(provider).set(slowed[provider])
+            metrics.ROUTES_PAUSED.labels(provider).set(paused[provider])
 
 
 async def publish_progress(db: Database) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from random import Random
 from uuid import UUID
 
 import asyncpg
+from common import metrics
 from common.db.pool import TRANSIENT, Database
 from common.egress import Network
 
@@ -109,8 +111,19 @@ class Ways:
                     self.budgets |= missing
                 self.warming = await warmups.any_at_all(connection)
                 await self._tell(connection)
+            self._measure()
         except TRANSIENT as error:
             log.warning("cannot look at the routes", extra={"error": type(error).__name__})
+
+    def _measure(self) -> None:
+        down = Counter(
+            "platform" if way == PLATFORM else "workspace"
+            for way, found in self._routes.items()
+            for route in found
+            if self.breaker(route).wait_s() > 0
+        )
+        for of in ("platform", "workspace"):
+            metrics.ROUTES_OPEN.labels(of).set(down[of])
 
     def failed(self, route: Route, why: str) -> None:
         """The route itself is at fault."""
