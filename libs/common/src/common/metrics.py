@@ -101,7 +101,7 @@ BUDGET_LEFT = Gauge(
 ROUTES_OPEN = Gauge(
     "barid_route_breakers_open",
     "Routes that this mailer knows to be down now; platform: BARID_SMTP_URL, workspace: routes of workspaces",
-    ["of"],
+    ["kind"],
 )
 ROUTES_FAILING = Gauge("barid_routes_failing", "Enabled routes of workspaces that do not work, as mailers met them")
 WARMUPS_FULL = Gauge("barid_warmups_full", "Sending domains whose plan has no room left today")

@@ -84,7 +84,8 @@ def connections(documents: Documents) -> Iterator[Connection]:
             yield peer, WORLD, 443
         if command == "inbound":
             yield from ((MAIL_SERVER, peer, LMTP), (peer, WORLD, 993))
-        if command in {"mailer", "inbound"}:
+        # The API tries routes out.
+        if command in {"mailer", "inbound"} or (service, command) == ("delivery", "api"):
             for port in (1025,) if documents.overlay == "dev" else (25, 465, 587):
                 yield peer, MAILPIT if documents.overlay == "dev" else WORLD, port
     for database in DATABASES.values():

@@ -122,8 +122,8 @@ class Ways:
             for route in found
             if self.breaker(route).wait_s() > 0
         )
-        for of in ("platform", "workspace"):
-            metrics.ROUTES_OPEN.labels(of).set(down[of])
+        for kind in ("platform", "workspace"):
+            metrics.ROUTES_OPEN.labels(kind).set(down[kind])
 
     def failed(self, route: Route, why: str) -> None:
         """The route itself is at fault."""
