@@ -162,3 +162,15 @@ async def test_what_cannot_be_sent_is_refused_whole(delivery_db, workspace_id, c
 async def test_an_unknown_or_foreign_sender_is_not_found(delivery_db, client):
     refused = await client.post("/v1/messages", json=request(new_id()))
     assert (refused.status_code, refused.json()["code"]) == (404, "sender_not_found")
+
+
+async def test_a_mail_of_which_nothing_is_left_is_not_sent(delivery_db, workspace_id, smtp_server, client, sender_id):
+    content = {"subject": "S", "html": "{% if first_name %}<p>Hello {{ first_name }}</p>{% endif %}"}
+    people = [{"email": "a@example.com", "fields": {"first_name": "Ann"}}, {"email": "b@example.com"}]
+    asked = (await client.post("/v1/messages", json=request(sender_id, *people, content=content))).json()
+    async with mailing(delivery_db, smtp_server.port):
+        await until(delivery_db, UUID(asked["id"]), sent=1, failed=1)
+    assert smtp_server.recipients == ["a@example.com"]
+    item = (await client.get(f"/v1/messages/{asked['messages'][1]['id']}")).json()
+    assert item["reason"] == "content"
+    assert "Nothing is left" in item["smtp"]["text"]

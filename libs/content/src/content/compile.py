@@ -35,6 +35,7 @@ from content.model import (
 from content.placeholders import URL_ATTRIBUTES, Placeholders, marked
 from content.plaintext import anchored, text_from_html, with_links
 from content.program import Scope, compile_program
+from content.render import is_blank
 from content.values import PIXEL
 from content.wording import wording_for
 
@@ -43,6 +44,7 @@ MAX_FILL_S = 0.05
 _NONCHARACTERS = re.compile("[\ufdd0-\ufdef\ufffe\uffff\x00]")
 _WEB = ("http://", "https://")
 _PROBE = "https://unsubscribe.invalid/probe"
+_NOWHERE = "https://mail.invalid/"
 _SAMPLE = {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.org", "language": "en"}
 
 
@@ -56,6 +58,7 @@ class _Variant:
     hidden: Placeholders
     names: set[str] = field(default_factory=set)
     warnings: list[ContentWarning] = field(default_factory=list)
+    added_lines: int = 0  # of the text part, by us
 
     @property
     def rtl(self) -> bool:
@@ -120,6 +123,7 @@ def _compile_variant(work: _Variant) -> CompiledVariant:
     if document is not None:
         html = _program(work, _restored(work, document), "html", markup=True)
     text = _program(work, _text(work, document), "text", markup=False)
+    shows = document is not None and re.search(r"<(img|svg|video|hr|table[^>]*background)\b", document, re.IGNORECASE)
     compiled = CompiledVariant(
         id=source.id,
         language=source.language,
@@ -127,6 +131,7 @@ def _compile_variant(work: _Variant) -> CompiledVariant:
         subject=subject,
         html=html,
         text=text,
+        added_lines=None if shows else work.added_lines,
     )
     _try_out(work, compiled)
     return compiled
@@ -165,7 +170,9 @@ def _document(work: _Variant) -> str | None:
     html, removed = clean(html)
     for code, message in removed:
         work.warn(part, code, message)
-    footer = footer_markup(_address_lines(work, html), source.language, direction)
+    lines = _address_lines(work, html)
+    work.added_lines = len(lines)
+    footer = footer_markup(lines, source.language, direction)
     html = inlined(dressed(html, source.language, direction, preheader=preheader, footer=footer))
     if len(html.encode()) > CLIPPED_AT:
         work.warn(
@@ -244,15 +251,18 @@ def _text(work: _Variant, document: str | None) -> str:
     if work.source.text is not None:
         words = hidden.hide(work.checked(work.source.text, "text").replace("\r\n", "\n"), "text")
         text = with_links(words, url_of).strip()
+        work.added_lines = 0
     else:
         text = text_from_html(document or "", url_of, own_line=work.rtl, hidden_word=hidden.in_comment)
-    lines = []
+    lines: list[str] = []
     if work.footer is not None and work.source.text is not None:
         lines = _address_lines(work, escape(text))
+        work.added_lines = len(lines)
         if document is not None and "unsubscribe_url" not in work.source.text:
             words = hidden.hide("{{ unsubscribe_url }}", "text")
             lines.append(f"{wording_for(work.source.language).unsubscribe} {url_of(words)}")
-    text = "\n\n".join([text, "\n".join(lines)]) if lines else text
+    if lines:
+        text = "\n\n".join([text, "\n".join(lines)])
     escape_name = "x_text" if work.rtl or has_rtl(text) else "x_text_rtl"
     return anchored(hidden.restore(text, escape_name), work.source.resolved_direction) + "\n"
 
@@ -267,8 +277,9 @@ def _program(work: _Variant, liquid: str, part: str, *, markup: bool) -> Program
 def _try_out(work: _Variant, compiled: CompiledVariant) -> None:
     """Fill every part once without and once with fields: limits and a hidden unsubscribe link show here."""
     attributes = {name.partition(".")[2]: "7" for name in work.names if name.startswith("attributes.")}
+    blank = []
     for data in ({}, {**_SAMPLE, "attributes": attributes}):
-        scope = Scope({**data, **dict.fromkeys(URL_NAMES, "https://mail.invalid/"), "unsubscribe_url": _PROBE})
+        scope = Scope({**data, **dict.fromkeys(URL_NAMES, _NOWHERE), "unsubscribe_url": _PROBE})
         for part, program in (("subject", compiled.subject), ("html", compiled.html), ("text", compiled.text)):
             if program is None:
                 continue
@@ -284,12 +295,17 @@ def _try_out(work: _Variant, compiled: CompiledVariant) -> None:
             if time.thread_time() - began > MAX_FILL_S:
                 message = f"The {part} takes too long to fill for one recipient."
                 raise at(compiled.id, part, None, message, "Shorten the loops in it.", code="liquid_limit")
+            if part == "text":
+                own = {_PROBE, _NOWHERE}
+                blank.append(compiled.added_lines is not None and is_blank(written, compiled.added_lines, own))
             if part != "subject" and work.footer is not None and not _shows_unsubscribe(written, program.markup):
                 message = "There is no unsubscribe link, or an if hides it."
                 mend = 'Add <a href="{{ unsubscribe_url }}">…</a>' if program.markup else "Add {{ unsubscribe_url }}"
                 raise at(
                     compiled.id, part, None, message, f"{mend} where everybody sees it.", code="unsubscribe_missing"
                 )
+    if all(blank):
+        work.warn("text", "content_empty", "Nothing of the mail is left once it is filled: nobody will be sent it.")
 
 
 def _shows_unsubscribe(written: str, markup: bool) -> bool:

@@ -189,6 +189,9 @@ class CompiledVariant(Plain):
     subject: Program
     html: Program | None = None
     text: Program
+    added_lines: int | None = Field(
+        None, description="lines of the text that are not the author's; none: the mail shows something whatever it says"
+    )
 
 
 class CompiledMail(Plain):

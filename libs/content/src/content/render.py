@@ -1,12 +1,15 @@
 """A compiled mail filled for one recipient. Total: whatever the fields hold, a mail comes out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from content.evaluate import Fill, prepare, prepare_encoded
 from content.model import CompiledMail, CompiledVariant
 from content.program import Scope
 from content.quoted import quoted_piece
+
+SHORT = 4000  # bytes of quoted-printable: what is longer shows something
+_UNSEEN = dict.fromkeys(map(ord, "\u200e\u200f\u2066\u2067\u2068\u2069\ufeff\u200b\u200c\u200d"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,12 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The same with the bodies in quoted-printable, for `mime.build`."""
+    """The same with the bodies in quoted-printable, for `mime.build`. `blank`: nobody would read anything in it."""
 
     subject: str
     html: bytes | None
     text: bytes
+    blank: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class _Ready:
     text: Fill
     html_encoded: Callable[[Scope], bytes] | None
     text_encoded: Callable[[Scope], bytes]
+    added_lines: int | None
 
 
 def render(mail: CompiledMail, variant_id: str, context: RenderContext) -> Rendered:
@@ -65,11 +70,33 @@ def render(mail: CompiledMail, variant_id: str, context: RenderContext) -> Rende
 def render_encoded(mail: CompiledMail, variant_id: str, context: RenderContext) -> Encoded:
     """The same mail for sending: static text was encoded when the variant was first used."""
     ready, scope = _ready(mail, variant_id), _scope(mail, context)
+    text = ready.text_encoded(scope)
+    blank = False
+    if ready.added_lines is not None and len(text) < SHORT:
+        own = {context.unsubscribe_url, context.preferences_url, context.browser_url} - {""}
+        blank = is_blank(ready.text(scope), ready.added_lines, own)
     return Encoded(
         subject=_one_line(ready.subject(scope)),
         html=ready.html_encoded(scope) if ready.html_encoded else None,
-        text=ready.text_encoded(scope),
+        text=text,
+        blank=blank,
     )
+
+
+def is_blank(text: str, added_lines: int, urls: Collection[str]) -> bool:
+    """Whether a rendered text shows nothing of its author's but links to `urls`, which lead away from the list.
+
+    `added_lines`: how many of its lines others than the author put there.
+    """
+    shown = 0
+    for line in text.translate(_UNSEEN).split("\n"):
+        words = line.strip()
+        if any(url in words for url in urls):
+            # What the link says stands before it, or on a line of its own.
+            shown -= words in urls and shown > 0
+        elif words:
+            shown += 1
+    return shown <= added_lines
 
 
 def _one_line(subject: str) -> str:
@@ -110,4 +137,5 @@ def _prepare(variant: CompiledVariant) -> _Ready:
         text=prepare(variant.text, variant.language),
         html_encoded=prepare_encoded(variant.html, variant.language, quoted_piece) if variant.html else None,
         text_encoded=prepare_encoded(variant.text, variant.language, quoted_piece),
+        added_lines=variant.added_lines,
     )

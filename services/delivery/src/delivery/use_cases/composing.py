@@ -120,6 +120,8 @@ class Composer:
                     hidden_url=f"{self._public_url}/h/{sign('h', 0, '')}" if tracked and mailing.clicks else None,
                 ),
             )
+            if rendered.blank:
+                raise Uncomposable("content", "Nothing is left of the mail once it is filled for this recipient.")
             campaign = facts["kind"] == "campaign"
             body = build(
                 MailHeaders(
