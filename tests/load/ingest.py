@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from analytics.consumers.subscriptions import ingest, scoring
 from analytics.db import facts
@@ -55,22 +55,24 @@ async def run() -> list[Figure]:
 
 
 def campaign_events(messages: int) -> list[Outgoing]:
-    """A campaign's facts: everyone got it, half opened, a fifth clicked."""
+    """A campaign's facts: everyone got it, half opened, a fifth clicked; of the clicks a tenth are machines', at once."""
     chance = random.Random(1)
     workspace, campaign, purpose = new_id(), new_id(), new_id()
+    now = datetime.now(UTC)
     found: list[Outgoing] = []
     for _ in range(messages):
         about = {
             "message_id": new_id(), "kind": "campaign", "contact_id": new_id(), "campaign_id": campaign,
             "purpose_id": purpose, "variant_id": "fa",
         }  # fmt: skip
-        found.append(Outgoing(workspace, EmailSentV1(**about, attempt=1, revision=2, provider="other")))
+        sent = EmailSentV1(**about, attempt=1, revision=2, provider="other")
+        found.append(Outgoing(workspace, sent, time=now - timedelta(hours=1)))
         if chance.random() < 0.5:
             found.append(Outgoing(workspace, EmailOpenedV1(**about)))
         if chance.random() < 0.2:
-            found.append(
-                Outgoing(workspace, EmailClickedV1(**about, link=chance.randrange(5), url="https://x.example/"))
-            )
+            clicked = EmailClickedV1(**about, link=chance.randrange(5), url="https://x.example/")
+            at_once = chance.random() < 0.1
+            found.append(Outgoing(workspace, clicked, time=now - timedelta(hours=1) if at_once else now))
     chance.shuffle(found)
     return found
 
