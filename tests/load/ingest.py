@@ -55,7 +55,7 @@ async def run() -> list[Figure]:
 
 
 def campaign_events(messages: int) -> list[Outgoing]:
-    """A campaign's facts: everyone got it, half opened, a fifth clicked; of the clicks a tenth are machines', at once."""
+    """A campaign's facts: everyone got it, half opened, a fifth clicked, a tenth of those at once: machines."""
     chance = random.Random(1)
     workspace, campaign, purpose = new_id(), new_id(), new_id()
     now = datetime.now(UTC)

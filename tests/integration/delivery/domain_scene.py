@@ -48,10 +48,10 @@ def own_keys(database: Any, fresh_s: float = 0.05) -> DomainKeys:
     return DomainKeys(database.worker, Sealer(settings.sealing_key_ring()), fresh_s)
 
 
-async def send(database: Any, smtp_server: Any, campaign: Campaign, signer: Signer) -> bytes:
+async def send(database: Any, smtp_server: Any, campaign: Campaign, signer: Signer, **more: Any) -> bytes:
     """Send the campaign to its one person; the mail as it came."""
     await deliver(database.worker, MAIN, campaign.events())
-    async with mailing(database, smtp_server.port, signer=signer):
+    async with mailing(database, smtp_server.port, signer=signer, **more):
         await until(database, campaign.id, sent=1)
     return bytes(smtp_server.taken[-1].body)
 

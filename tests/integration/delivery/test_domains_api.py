@@ -4,6 +4,7 @@ import pytest
 from common.contracts.campaigns import Sender
 from common.ids import new_id
 from common.testing.deliver import outbox_events
+from delivery.domain.return_path import ReturnPaths
 from delivery.use_cases.signing import Signer
 
 from tests.fixtures.sending import Campaign
@@ -268,3 +269,34 @@ async def test_the_same_domain_twice_is_a_conflict_that_names_it(client):
         409, "domain_exists", {"domain_id": made["id"]},
     )  # fmt: skip
     assert len((await client.get("/v1/domains")).json()["items"]) == 1
+
+
+async def test_bounces_go_to_the_domains_own_name_once_it_leads_back_here(
+    client, dns_server, delivery_db, workspace_id, smtp_server
+):
+    signer = Signer({}, own_keys(delivery_db))
+    paths = ReturnPaths({"k1": b"k" * 32}, "b@returns.relay.test")
+
+    async def sender_of(one):
+        await send(delivery_db, smtp_server, one, signer, return_paths=paths)
+        return smtp_server.taken[-1].sender
+
+    made = await create(client)
+    publish(dns_server, made, "return_path")
+    await check(client, made)
+    assert (await sender_of(campaign(workspace_id))).endswith("@returns.relay.test"), "it is not known to be theirs yet"
+    publish(dns_server, made)
+    await check(client, made)
+    for sender in ("news@shop.test", "news@letters.shop.test"):
+        found = await sender_of(campaign(workspace_id, sender))
+        assert found.endswith("@bounces.shop.test")
+        assert paths.claim(found).signed
+    assert (await sender_of(campaign(workspace_id, "news@other.test"))).endswith("@returns.relay.test")
+    assert (await sender_of(campaign(new_id()))).endswith("@returns.relay.test")
+    dns_server.silent.add("bounces.shop.test")
+    await check(client, made)
+    assert (await sender_of(campaign(workspace_id))).endswith("@bounces.shop.test"), "no answer is no change"
+    dns_server.silent.clear()
+    dns_server.set("bounces.shop.test", "CNAME", "elsewhere.test.")
+    await check(client, made)
+    assert (await sender_of(campaign(workspace_id))).endswith("@returns.relay.test")

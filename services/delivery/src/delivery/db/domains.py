@@ -24,6 +24,7 @@ select domain_id, selector, algorithm, state, public_key, created_at, activated_
 """
 _STORE = """
 update domains set checks = $3, verified = $4, subdomains = $5, failing = $6, checked_at = now(), check_at = now() + $7,
+       returns = $8,
        revision = revision + case when (verified, subdomains, failing) is distinct from ($4, $5, $6::text[])
                                   then 1 else 0 end
  where workspace_id = $1 and id = $2 returning *
@@ -49,6 +50,11 @@ select d.name, k.selector, k.private_key, k.domain_id from dkim_keys k
   join domains d on d.workspace_id = k.workspace_id and d.id = k.domain_id
  where k.workspace_id = $1 and d.name = any($2::text[]) and k.state = 'active'
  order by length(d.name) desc, k.algorithm desc
+"""
+# Of the domain whose key signs, or of one above it: what is bounced is of the same organization then, or is nobody's.
+_RETURNS = """
+select name from domains where workspace_id = $1 and name = any($2::text[]) and verified and returns
+ order by length(name) desc limit 1
 """
 _PAGE = "select * from domains where workspace_id = $1 and id > $2 order by id limit $3"
 
@@ -109,10 +115,11 @@ async def store(
     verified: bool,
     subdomains: bool,
     failing: Sequence[str],
+    returns: bool,
     again: timedelta,
 ) -> asyncpg.Record:
     """What a look at the DNS found; the revision rises where what is told of the domain changed."""
-    row = await tx.fetchrow(_STORE, workspace_id, domain_id, checks, verified, subdomains, failing, again)
+    row = await tx.fetchrow(_STORE, workspace_id, domain_id, checks, verified, subdomains, failing, again, returns)
     if row is None:
         raise LookupError("the domain's row is locked by this transaction")
     return row
@@ -142,6 +149,12 @@ async def signing_keys(tx: Connection, workspace_id: UUID, names: Sequence[str])
     """Sealed keys that sign for the first of these names that has any: the longest, RSA first."""
     rows = await tx.fetch(_SIGNING, workspace_id, names)
     return [row for row in rows if row["name"] == rows[0]["name"]]
+
+
+async def returning(tx: Connection, workspace_id: UUID, names: Sequence[str]) -> str | None:
+    """The first of these names, the longest, whose own return path leads back here."""
+    found: str | None = await tx.fetchval(_RETURNS, workspace_id, names)
+    return found
 
 
 async def forget_retired(tx: Connection, before: datetime) -> None:

@@ -45,9 +45,12 @@ class ReturnPaths:
         self._bounces = _parts("BARID_BOUNCE_ADDRESS", bounce_address)
         self._replies = _parts("BARID_REPLY_ADDRESS", reply_address)
 
-    def bounces_to(self, workspace_id: UUID, message_id: UUID) -> str | None:
-        """The envelope sender of a message; None where no bounce address is configured."""
-        return self._address(self._bounces, workspace_id, message_id)
+    def bounces_to(self, workspace_id: UUID, message_id: UUID, domain: str | None = None) -> str | None:
+        """The envelope sender of a message; None where no bounce address is configured. `domain`: leads here too."""
+        parts = self._bounces
+        if parts is not None and domain is not None:
+            parts = parts[0], f"@{domain}"
+        return self._address(parts, workspace_id, message_id)
 
     def replies_to(self, workspace_id: UUID, message_id: UUID) -> str | None:
         """The Reply-To of a message; None where no reply address is configured."""

@@ -146,7 +146,8 @@ class Composer:
             raise Uncomposable("content", str(error)) from error
         if self._signer is not None:
             body = await self._signer.sign(row["workspace_id"], mailing.domain, body, now)
-        return Mail(self._return_path(row) or mailing.envelope_sender, recipient, body, variant_id)
+        envelope_sender = await self._return_path(row, mailing.domain) or mailing.envelope_sender
+        return Mail(envelope_sender, recipient, body, variant_id)
 
     async def view(self, workspace_id: UUID, message_id: UUID) -> str:
         """The mail as a page, with nothing tracked. Raises Uncomposable once the person is erased."""
@@ -183,8 +184,11 @@ class Composer:
     def _reply_to(self, row: asyncpg.Record) -> str | None:
         return self._return_paths.replies_to(row["workspace_id"], row["id"]) if self._return_paths else None
 
-    def _return_path(self, row: asyncpg.Record) -> str | None:
-        return self._return_paths.bounces_to(row["workspace_id"], row["id"]) if self._return_paths else None
+    async def _return_path(self, row: asyncpg.Record, sender_domain: str) -> str | None:
+        if self._return_paths is None:
+            return None
+        own = await self._signer.return_domain(row["workspace_id"], sender_domain) if self._signer else None
+        return self._return_paths.bounces_to(row["workspace_id"], row["id"], own)
 
     def _token(self, mailing: _Mailing, row: asyncpg.Record) -> LinkToken:
         facts = mailing.row

@@ -178,6 +178,7 @@ async def _store(
     failing = {one.check for one in checks if one.status in BAD and _matters(one, keys)}
     failing |= {one.check for one in checks if one.status == "unknown" and one.check in row["failing"]}
     subdomains = relaxed(row["name"], answers.dmarc)
+    [path] = [one.status for one in checks if one.check == "return_path"]
     new = now - row["created_at"] < _NEW_FOR
     return await domains.store(
         tx,
@@ -187,6 +188,7 @@ async def _store(
         verified=verified,
         subdomains=row["subdomains"] if subdomains is None else subdomains,
         failing=sorted(failing),
+        returns=row["returns"] if path == "unknown" else path == "ok",
         again=_SOUND if verified and not failing else _NEW if new else _LATER,
     )
 

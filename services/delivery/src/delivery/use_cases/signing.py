@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from delivery.db import domains
 from delivery.domain.dkim import SigningKey, signatures
+from delivery.domain.domain_checks import return_path
 from delivery.domain.sealing import CannotOpen, Sealer
 from delivery.domain.sending_domains import lineage
 from delivery.use_cases.domains import context
@@ -37,6 +38,7 @@ class _Kept:
     fresh_until: float
     sealed: tuple[bytes, ...]
     keys: Keys
+    return_domain: str | None = None
 
 
 class DomainKeys:
@@ -51,6 +53,13 @@ class DomainKeys:
 
     async def of(self, workspace_id: UUID, domain: str) -> Keys:
         """The keys that sign for a sender's domain; none where the workspace has none. RSA first."""
+        return (await self._of(workspace_id, domain)).keys
+
+    async def return_domain(self, workspace_id: UUID, domain: str) -> str | None:
+        """Where bounces go so that SPF is aligned with the sender's domain (RFC 9989 §4.4.2), if that leads here."""
+        return (await self._of(workspace_id, domain)).return_domain
+
+    async def _of(self, workspace_id: UUID, domain: str) -> _Kept:
         kept = self._kept.get((workspace_id, domain))
         if kept is None:
             async with self._loading:
@@ -61,13 +70,16 @@ class DomainKeys:
                 kept = await self._load(workspace_id, domain, kept)
             except TRANSIENT as error:
                 log.warning("cannot look for new DKIM keys", extra={"error": type(error).__name__})
-        return kept.keys
+        return kept
 
     async def _load(self, workspace_id: UUID, domain: str, before: _Kept | None) -> _Kept:
         async with self._db.connection() as connection:
             rows = await domains.signing_keys(connection, workspace_id, lineage(domain))
+            named = await domains.returning(connection, workspace_id, lineage(domain))
         sealed = tuple(row["private_key"] for row in rows)
+        back = return_path(named) if named else None
         if before is not None and before.sealed == sealed:
+            before.return_domain = back
             return before
         keys = []
         for row in rows:
@@ -86,7 +98,7 @@ class DomainKeys:
             except CannotOpen as error:
                 metrics.DKIM_FAILURES.labels("delivery").inc()
                 log.exception("a DKIM key cannot be used", extra={"selector": row["selector"], "why": str(error)})
-        made = self._kept[workspace_id, domain] = _Kept(time.monotonic() + self._fresh_s, sealed, keys)
+        made = self._kept[workspace_id, domain] = _Kept(time.monotonic() + self._fresh_s, sealed, keys, back)
         self._kept.move_to_end((workspace_id, domain))
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
@@ -101,6 +113,10 @@ class Signer:
         self._own = own
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="dkim")
         self._missed: set[tuple[UUID, str]] = set()
+
+    async def return_domain(self, workspace_id: UUID, domain: str) -> str | None:
+        """Where bounces of a sender's domain go, where it has a place of its own for them."""
+        return await self._own.return_domain(workspace_id, domain) if self._own is not None else None
 
     async def sign(self, workspace_id: UUID, domain: str, message: bytes, at: datetime) -> bytes:
         """The message with its signatures before it; as it is where nobody has a key for the domain."""
