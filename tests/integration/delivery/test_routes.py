@@ -75,8 +75,11 @@ async def test_a_server_that_wants_no_more_connections_is_used_by_those_it_has(d
         await eventually(lambda: len(smtp_server.recipients) > had + 10)
         await eventually(lambda: len(mailer.window.items) > 10)
         smtp_server.refuse = False
-        await until(delivery_db, campaign.id, sent=400, timeout_s=40)
-    assert len(set(smtp_server.recipients)) == len(smtp_server.recipients) == 400
+        # The connection that was cut may have been waiting for its answer after the dot.
+        await eventually(lambda: nothing_waits(delivery_db, campaign.id), timeout_s=40)
+    uncertain = (await statuses(delivery_db, campaign.id)).get("uncertain", 0)
+    assert uncertain <= 1
+    assert 400 - uncertain <= len(set(smtp_server.recipients)) == len(smtp_server.recipients)
 
 
 async def test_a_lower_priority_is_for_when_the_first_does_not_work(
