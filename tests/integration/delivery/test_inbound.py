@@ -101,13 +101,14 @@ async def test_each_recipient_gets_an_answer(row, lmtp):
 
 
 async def test_what_is_nobodys_or_cannot_be_read_is_kept_with_the_reason(delivery_db, row, lmtp):
-    spam = mail("From: a@spam.example\nTo: bounces@mail.shop.test\nSubject: buy\n\nnow\n")
+    spam = mail("From: a@spam.example\nTo: bounces@mail.shop.test\nSubject: buy\n\n" + "now\n" * 50_000)
     assert await lmtp(spam, "bounces@mail.shop.test") == [250]
     assert await lmtp(MANY_PARTS, "bounces@mail.shop.test") == [250]
     assert await values(delivery_db, ASIDE) == [
         ("lmtp", "bounce_too_many_parts", ["bounces@mail.shop.test"]),
         ("lmtp", "unknown", ["bounces@mail.shop.test"]),
     ]
+    assert await values(delivery_db, "select length(mail) from set_aside where why = 'unknown'") == [(65536,)]
     assert await values(delivery_db, KEPT) == []
 
 
@@ -171,6 +172,7 @@ async def test_a_maildir_is_read_and_what_was_read_is_marked(delivery_db, row, r
     (tmp_path / "new" / "1.a.host").write_bytes(dsn(row).replace(b"\r\n", b"\n"))
     (tmp_path / "new" / "2.b.host").write_bytes(b"x" * (11 * 1024 * 1024))
     (tmp_path / "new" / "3.c.host").write_bytes(MANY_PARTS)
+    (tmp_path / "new" / "3.d.host").write_bytes(mail("From: a@x.example\nSubject: a person's own\n\nhello\n"))
     (tmp_path / "cur" / "0.seen.host:2,S").write_bytes(dsn(row, extra="seen already"))
 
     async with running(BARID_INBOX_URL=f"maildir:{tmp_path}", BARID_INBOX_EVERY_S="0.1"):
@@ -178,7 +180,7 @@ async def test_a_maildir_is_read_and_what_was_read_is_marked(delivery_db, row, r
         (tmp_path / "new" / "4.d.host").write_bytes(dsn(row, extra="a second report"))
         await eventually(lambda: not list((tmp_path / "new").iterdir()))
     assert sorted(one.name for one in (tmp_path / "cur").iterdir()) == [
-        "0.seen.host:2,S", "1.a.host:2,S", "2.b.host:2,FS", "3.c.host:2,S", "4.d.host:2,S",
+        "0.seen.host:2,S", "1.a.host:2,S", "2.b.host:2,FS", "3.c.host:2,S", "3.d.host:2,S", "4.d.host:2,S",
     ]  # fmt: skip
     assert await values(delivery_db, KEPT) == [("hard", "bad_mailbox", True, "inbox")] * 2
     assert [why for _, why, _ in await values(delivery_db, ASIDE)] == ["bounce_too_many_parts"]

@@ -246,6 +246,15 @@ async def test_a_complaint_without_a_recipient_is_matched_by_the_link_that_its_m
     assert event.block_id
 
 
+async def test_a_report_on_our_signatures_is_no_bounce(post, delivery_db, three):
+    text = COMPLAINT.replace("Feedback-Type: abuse", "Feedback-Type: auth-failure")
+    headers = f"Message-ID: <{three[0]['id']}@shop.test>"
+    answer = await post(mail(text.format(to=return_path(three[0]), headers=headers)))
+    assert (answer["kind"], answer["reason"], answer["counted"]) == ("soft", "auth_failure", True)
+    assert await told(delivery_db, EmailBouncedV1) == []
+    assert await blocked(delivery_db) == {}
+
+
 async def test_an_out_of_office_blocks_nobody_and_is_no_reply(post, delivery_db, three):
     answer = await post(
         mail(

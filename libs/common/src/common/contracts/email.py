@@ -150,7 +150,7 @@ class EmailComplainedV1(ReturnedData):
 
 
 class EmailDeliveredV1(ReturnedData):
-    """The recipient's server, or the provider that sent it, says that it is in the mailbox."""
+    """The recipient's server, or the provider that sent it, says that it was delivered."""
 
 
 class EmailRepliedV1(ReturnedData):

@@ -69,7 +69,7 @@ async def get_campaign_report(campaign_id: UUID, tx: Tx, caller: Caller) -> Camp
     """Opens and clicks are counted by message; machines apart.
 
     `bounced` by reason: refused in the SMTP dialogue (`failed` too), or come back later. `delivered` is what was sent
-    and did not come back; `confirmed`, what servers or providers say is in the mailbox.
+    and did not come back; `confirmed`, what servers or providers say was delivered.
     """
     campaign = await projections.campaign(tx, caller.workspace_id, campaign_id)
     if campaign is None:

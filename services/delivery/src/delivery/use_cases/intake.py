@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 AGAIN = 100
 UNKNOWN = "unknown"  # nobody's: no message of ours was named
+KEPT_OF_UNKNOWN = 64 * 1024
+_STAYS = frozenset({"inbox"})  # where it is still there for who looks for it, and may be a person's own mail
 _NOT_AGAIN = frozenset({UNKNOWN, "not_forwarded"})
 
 
@@ -33,10 +35,13 @@ class Intake:
     async def take(self, mail: bytes, envelope: Sequence[str], source: str) -> None:
         """Raises only what the database raises while it is away: then nothing is stored, and nothing answered."""
         why = await self._try(mail, envelope, source)
-        if why is not None:
+        if why is None:
+            return
+        if why != UNKNOWN or source not in _STAYS:
+            kept = mail if why != UNKNOWN else mail[:KEPT_OF_UNKNOWN]
             async with self._db.transaction() as tx:
-                await returns.set_aside(tx, new_id(), source, why, list(envelope), mail)
-            metrics.SET_ASIDE.labels(source, why).inc()
+                await returns.set_aside(tx, new_id(), source, why, list(envelope), kept)
+        metrics.SET_ASIDE.labels(source, why).inc()
 
     async def take_again(self) -> None:
         """Try what was set aside because it could not be read or stored: this may be a version that can."""

@@ -24,6 +24,7 @@ from delivery.use_cases.record_outcomes import hold_refused
 # not there, or full: the ledger's classes in the dialogue are the same.
 _HARD = {"bad_mailbox": "bad_mailbox", "moved": "bad_mailbox", "bad_domain": "bad_domain"}
 _SOFT = {"mailbox_full": "mailbox_full", "inactive": "mailbox_full"}
+_NO_BOUNCE = frozenset({"auth_failure"})  # a receiver's report on our signatures (RFC 6591)
 _AGAINST = frozenset({"hard", "complaint"})
 
 Key = tuple[UUID, UUID]
@@ -194,6 +195,8 @@ def _untold(counting: Sequence[Counting], told: set[tuple[UUID, UUID, str]]) -> 
     """One event for each message and kind of return; every answer by a person is one of its own."""
     for one in counting:
         key = (one.row["workspace_id"], one.row["id"], one.decision.kind)
+        if one.decision.reason in _NO_BOUNCE:
+            continue
         if one.decision.kind == "reply" or not (one.decision.delayed or key in told):
             yield one
         if not one.decision.delayed:
