@@ -4,11 +4,14 @@ import pytest
 from common.contracts.email import EmailBouncedV1, EmailComplainedV1, EmailRepliedV1, EmailSentV1
 from common.ids import new_id
 from common.testing.deliver import outbox_events
+from delivery.domain.claims import Matcher
+from delivery.domain.returns import read_returns
 from delivery.main import create_app
 from delivery.settings import Settings
+from delivery.use_cases.returns import take_returns
 
-from tests.fixtures.returning import dsn, mail, return_path, sent
-from tests.fixtures.sending import Campaign, by_topic
+from tests.fixtures.returning import PATHS, dsn, mail, return_path, sent
+from tests.fixtures.sending import KEYS, Campaign, by_topic
 
 MAIL = {"content-type": "message/rfc822"}
 
@@ -107,6 +110,21 @@ async def test_by_message_id_it_counts_only_where_the_ledger_agrees(post, delive
     agreed = await post(dsn(three[0], to="bounces@shop.test", extra="2", recipient="USER0@example.com"))
     assert agreed["counted"]
     assert await blocked(delivery_db) == {three[0]["address_hash"]: "bad_mailbox"}
+
+
+async def test_a_copy_that_proves_nothing_does_not_stand_in_the_way_of_the_bounce_itself(
+    post, delivery_db, three, workspace_id
+):
+    bounce = dsn(three[0], to="undisclosed@recipients.example", recipient="alias@other.example")
+    assert not (await post(bounce))["counted"]
+    assert await blocked(delivery_db) == {}
+    (found,) = read_returns(bounce, [return_path(three[0])], Matcher(PATHS, KEYS), "lmtp")
+    for new in (True, False):
+        (taken,) = await take_returns(delivery_db.worker, [found], workspace_id)
+        assert (taken.decision.counts, taken.new) == (True, new)
+    assert await blocked(delivery_db) == {three[0]["address_hash"]: "bad_mailbox"}
+    assert (await post(bounce))["repeated"]
+    assert len(await told(delivery_db, EmailBouncedV1)) == 1
 
 
 @pytest.mark.parametrize(
@@ -226,8 +244,6 @@ async def test_a_complaint_without_a_recipient_is_matched_by_the_link_that_its_m
     from datetime import UTC, datetime
 
     from delivery.domain.tokens import LinkToken
-
-    from tests.fixtures.sending import KEYS
 
     row = three[1]
     token = KEYS.sign(

@@ -58,7 +58,8 @@ with tally as (
      select count(distinct r.message_id) filter (where r.kind = 'hard') as hard,
             count(distinct r.message_id) filter (where r.kind = 'complaint') as complaints
        from returns r
-      where r.workspace_id = w.workspace_id and r.mailing_id = w.id and r.counts and r.kind in ('hard', 'complaint')
+      where w.active
+        and r.workspace_id = w.workspace_id and r.mailing_id = w.id and r.counts and r.kind in ('hard', 'complaint')
         and r.sent_at > coalesce(w.held_at, '-infinity')) b
    where w.held_reason is null and w.state = 'running'
 ), judged as (

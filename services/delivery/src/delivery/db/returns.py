@@ -11,7 +11,8 @@ from common.db.pool import Connection
 # A claim knows the end of its workspace's id, or nothing of it; a caller knows it whole.
 _FIND = """
 select c.n, c.place, m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.email, m.status, m.attempt,
-       m.variant_id, m.provider, coalesce(m.sent_at, m.at) as sent_at, w.campaign_id, w.purpose_id, w.program_id,
+       m.variant_id, m.provider, coalesce(m.sent_at, m.at) as sent_at,
+       w.campaign_id, w.purpose_id, w.program_id, w.active,
        coalesce(w.sender ->> 'reply_to', w.sender ->> 'email') as reply_to
   from unnest($1::int[], $2::int[], $3::uuid[], $4::bytea[]) as c (n, place, id, tail)
   join (select workspace_id from workspaces where $5::uuid is null union all select $5 where $5 is not null) s
@@ -21,14 +22,19 @@ select c.n, c.place, m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m
  order by c.n, c.place
 """
 
+# What comes again is a repetition, unless it proves only now what it is about: by the address it was delivered to.
 _STORE = """
-insert into returns (workspace_id, id, source, message_id, mailing_id, kind, reason, status, reply, delayed, counts,
-                     sent_at)
+insert into returns as r
+  (workspace_id, id, source, message_id, mailing_id, kind, reason, status, reply, delayed, counts, sent_at)
 select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[],
                      $9::text[], $10::boolean[], $11::boolean[], $12::timestamptz[])
  order by 1, 2
-on conflict do nothing
-returning workspace_id, id
+on conflict (workspace_id, id) do update
+  set source = excluded.source, message_id = excluded.message_id, mailing_id = excluded.mailing_id,
+      kind = excluded.kind, reason = excluded.reason, status = excluded.status, reply = excluded.reply,
+      delayed = excluded.delayed, counts = excluded.counts, sent_at = excluded.sent_at, at = now()
+  where excluded.counts and not r.counts
+returning r.workspace_id, r.id
 """
 
 _PAGE = """
@@ -108,7 +114,7 @@ async def find(
 
 
 async def store(tx: Connection, rows: Sequence[Return]) -> set[tuple[UUID, UUID]]:
-    """Store what was not stored before; workspace and id of each that is new."""
+    """Store what was not stored before, or did not count; workspace and id of each that is new."""
     new = await tx.fetch(
         _STORE,
         [r.workspace_id for r in rows],

@@ -110,7 +110,7 @@ def _best(returned: Returned, candidates: Sequence[tuple[Claim, asyncpg.Record]]
 
 
 async def _apply(tx: Connection, matches: Sequence[_Match], workspace_id: UUID | None) -> tuple[set[Key], set[Key]]:
-    """Store, and change what the new ones mean. What was new, and the campaigns that it speaks against.
+    """Store, and change what the new ones mean. What was new, and the campaigns under way that it speaks against.
 
     Locks in the order of all others: messages, counters, blocks.
     """
@@ -131,7 +131,7 @@ async def _apply(tx: Connection, matches: Sequence[_Match], workspace_id: UUID |
     against = {
         (one.row["workspace_id"], one.row["mailing_id"])
         for one in counting
-        if one.row["kind"] == "campaign" and one.decision.kind in _AGAINST
+        if one.row["kind"] == "campaign" and one.row["active"] and one.decision.kind in _AGAINST
     }
     if against:
         await mailings.touch(tx, sorted(against))  # whoever publishes progress then asks again whether to hold
