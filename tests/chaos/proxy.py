@@ -11,6 +11,7 @@ import json
 import socket
 import struct
 import sys
+from contextlib import suppress
 from typing import Any
 
 import uvloop
@@ -72,7 +73,8 @@ class Proxy:
         pair = Pair(self, writer, far[1])
         self.pairs.add(pair)
         try:
-            await asyncio.gather(pair.pump(reader, far[1], there=True), pair.pump(far[0], writer, there=False))
+            with suppress(asyncio.CancelledError):  # the proxy ends
+                await asyncio.gather(pair.pump(reader, far[1], there=True), pair.pump(far[0], writer, there=False))
         finally:
             self.pairs.discard(pair)
             writer.close()

@@ -21,6 +21,10 @@ from delivery.use_cases.composing import Composer
 from delivery.use_cases.sending import Mailer, SendingOptions
 from delivery.use_cases.signing import DomainKeys, Signer
 
+# A mailer that stops in the middle of a transaction (frozen, swapped out, cut off) has locked rows of its campaigns,
+# and all other mailers wait for them: not until its lease ends, and not for as long as it stays away.
+IDLE_TRANSACTION_S = 5.0
+
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Send until told to stop; then finish what is under way and record it."""
@@ -29,7 +33,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     return_paths = ReturnPaths(settings.link_key_ring(), settings.bounce_address, settings.reply_address)
     sealer = Sealer(settings.sealing_key_ring())
     installation = load_keys(settings.dkim_keys)
-    database = await Database.open(settings.require_url("worker"), name="delivery-mailer", max_size=5)
+    database = await Database.open(
+        settings.require_url("worker"), name="delivery-mailer", max_size=5, idle_timeout_s=IDLE_TRANSACTION_S
+    )
     try:
         signer = Signer(installation, DomainKeys(database, sealer))
         composer = Composer(database, keys, settings.public_url, SYSTEM_CLOCK, return_paths, signer)

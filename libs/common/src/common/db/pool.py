@@ -56,9 +56,19 @@ class Database:
 
     @classmethod
     async def open(
-        cls, url: str, *, name: str, max_size: int = 8, min_size: int = 0, statement_timeout_s: float = 60.0
+        cls,
+        url: str,
+        *,
+        name: str,
+        max_size: int = 8,
+        min_size: int = 0,
+        statement_timeout_s: float = 60.0,
+        idle_timeout_s: float = 60.0,
     ) -> "Database":
-        """Open a pool. `name` shows in pg_stat_activity. Does not connect before the first use."""
+        """Open a pool. `name` shows in pg_stat_activity. Does not connect before the first use.
+
+        `idle_timeout_s`: how long a transaction may wait for its process between two statements.
+        """
         pool = asyncpg.create_pool(
             url,
             min_size=min_size,
@@ -71,7 +81,7 @@ class Database:
                 "application_name": name,
                 "jit": "off",
                 "statement_timeout": str(int(statement_timeout_s * 1000)),
-                "idle_in_transaction_session_timeout": "60000",
+                "idle_in_transaction_session_timeout": str(int(idle_timeout_s * 1000)),
                 "timezone": "UTC",
             },
         )
