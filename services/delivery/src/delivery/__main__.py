@@ -11,6 +11,7 @@ COMMANDS: dict[str, Run | str] = {
     "jobs": "delivery.jobs:run",
     "mailer": "delivery.mailer:run",
     "tracker": "delivery.tracker:run",
+    "reseal": "delivery.jobs:reseal",
     "inbound": "delivery.inbound:run",
 }
 

@@ -1,16 +1,20 @@
 """Process: periodic work on the ledger."""
 
 import asyncio
+import logging
 
 from common import metrics
 from common.db.pool import Database
+from common.errors import Misconfigured
 from common.jobs import Periodic, run_jobs
 from common.web.idempotency import forget_old_keys
 
 from delivery.dns.resolver import Resolver
 from delivery.domain.domain_checks import Facts
+from delivery.domain.sealing import Sealer
 from delivery.settings import Settings
 from delivery.use_cases.domains import check_due
+from delivery.use_cases.resealing import reseal as reseal_all
 from delivery.use_cases.upkeep import (
     forget_returns,
     measure_ledger,
@@ -19,6 +23,8 @@ from delivery.use_cases.upkeep import (
     reap_mailers,
     sweep,
 )
+
+log = logging.getLogger(__name__)
 
 PERIODICS = (
     Periodic("progress", 0.5, publish_progress),
@@ -50,3 +56,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await run_jobs(database, (), repeated, stop, service="delivery", measures=(measure_ledger, measure_shaping))
     finally:
         await database.close()
+
+
+async def reseal(settings: Settings, _stop: asyncio.Event) -> None:
+    """Seal everything by the first key of BARID_SEALING_KEYS, so that the others may go. Raises Misconfigured."""
+    sealer = Sealer(settings.sealing_key_ring())
+    database = await Database.open(settings.require_url("worker"), name="delivery-reseal", max_size=1)
+    try:
+        done, refused = await reseal_all(database, sealer)
+    finally:
+        await database.close()
+    log.info("sealed anew", extra={"secrets": done})
+    if refused:
+        raise Misconfigured(f"BARID_SEALING_KEYS opens all but {refused} secrets: put the key back that sealed them")

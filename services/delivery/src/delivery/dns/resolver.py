@@ -90,7 +90,7 @@ def _resolver(servers: str) -> dns.asyncresolver.Resolver:
 
 def _server(text: str) -> dns.nameserver.Do53Nameserver:
     host, port = text, "53"
-    if text.startswith("["):
+    if text.startswith("[") and "]" in text:
         host, _, rest = text[1:].partition("]")
         port = rest.removeprefix(":") or port
     elif text.count(":") == 1:

@@ -28,8 +28,7 @@ class Sealer:
 
     def seal(self, plain: bytes, context: str) -> bytes:
         """Seal for a place, named so that no other has its name: "route/<workspace>/<id>"."""
-        header = bytes((VERSION, len(self._current))) + self._current
-        nonce = os.urandom(_NONCE)
+        header, nonce = self.header, os.urandom(_NONCE)
         return header + nonce + self._keys[self._current].encrypt(nonce, plain, header + context.encode())
 
     def open(self, sealed: bytes, context: str) -> bytes:
@@ -49,6 +48,7 @@ class Sealer:
         except InvalidTag as error:
             raise CannotOpen("changed since it was sealed, or sealed for another place, or by another key") from error
 
-    def is_current(self, sealed: bytes) -> bool:
-        """Whether the key that seals now sealed this; else it should be sealed anew."""
-        return sealed[2 : 2 + sealed[1]] == self._current
+    @property
+    def header(self) -> bytes:
+        """How all begins that the current key sealed."""
+        return bytes((VERSION, len(self._current))) + self._current

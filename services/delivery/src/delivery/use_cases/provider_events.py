@@ -53,7 +53,7 @@ async def create_endpoint(
             raise InvalidProviderSecret(f"verification_key: {error}", field="verification_key") from error
     id_ = new_id()
     token = base64.urlsafe_b64encode(workspace_id.bytes + secrets.token_bytes(TOKEN_BYTES)).rstrip(b"=").decode()
-    sealed = sealer.seal(orjson.dumps(secret), _context(workspace_id, id_))
+    sealed = sealer.seal(orjson.dumps(secret), secret_context(workspace_id, id_))
     return await provider_endpoints.add(tx, workspace_id, id_, provider, name, _hash(token), sealed), token
 
 
@@ -100,7 +100,9 @@ class ProviderEvents:
         self, db: Database, endpoint: asyncpg.Record, headers: dict[str, str], raw: bytes
     ) -> list[Returned]:
         id_, provider = str(endpoint["id"]), endpoint["provider"]
-        secret = orjson.loads(self._sealer.open(endpoint["secret"], _context(endpoint["workspace_id"], endpoint["id"])))
+        secret = orjson.loads(
+            self._sealer.open(endpoint["secret"], secret_context(endpoint["workspace_id"], endpoint["id"]))
+        )
         if provider == "sendgrid":
             sendgrid.verified(headers, raw, secret["verification_key"])
             return await asyncio.to_thread(sendgrid.returns, _json(raw), self._matcher, id_)
@@ -137,7 +139,8 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _context(workspace_id: UUID, id_: UUID) -> str:
+def secret_context(workspace_id: UUID, id_: UUID) -> str:
+    """What an endpoint's secret is sealed for."""
     return f"provider endpoint/{workspace_id}/{id_}"
 
 

@@ -1,0 +1,107 @@
+"""Domains looked at by themselves, and a DNS in all its moods."""
+
+from datetime import timedelta
+
+import pytest
+from common.errors import Misconfigured
+from common.ids import new_id
+from delivery.dns.resolver import DnsUnavailable, MailHost, Resolver
+from delivery.domain.domain_checks import Facts
+from delivery.domain.sealing import Sealer
+from delivery.settings import Settings
+from delivery.use_cases import domains
+
+FACTS = Facts(("include:spf.relay.test",))
+
+
+@pytest.fixture
+def resolver(dns_server):
+    return Resolver(dns_server.address, timeout_s=0.5)
+
+
+async def made(db, workspace_id, name):
+    sealer = Sealer(Settings().sealing_key_ring())
+    async with db.transaction() as tx:
+        return (await domains.create(tx, sealer, FACTS, workspace_id, name, ed25519=False))["id"]
+
+
+async def state(db):
+    async with db.connection() as connection:
+        rows = await connection.fetch("select name, verified, failing, check_at - checked_at as wait from domains")
+    return {row["name"]: row for row in rows}
+
+
+async def look_again(db):
+    async with db.transaction() as tx:
+        await tx.execute("update domains set check_at = now()")
+
+
+async def test_domains_are_looked_at_by_themselves_new_ones_soon_sound_ones_seldom(delivery_db, dns_server, resolver):
+    db = delivery_db.worker
+    ids = {name: await made(db, new_id(), name) for name in ("one.test", "two.test", "three.test")}
+    await domains.check_due(db, resolver, FACTS)
+    found = await state(db)
+    assert not any(row["verified"] for row in found.values())
+    assert {row["wait"] for row in found.values()} == {timedelta(minutes=10)}
+    asked = len(dns_server.asked)
+    await domains.check_due(db, resolver, FACTS)
+    assert len(dns_server.asked) == asked, "nobody is due"
+
+    async with db.connection() as connection:
+        [checks] = await connection.fetchrow("select checks from domains where id = $1", ids["one.test"])
+        await connection.execute("update domains set created_at = now() - interval '4 days' where name = 'two.test'")
+    for check in checks:
+        for record in check["publish"]:
+            dns_server.set(record["name"], record["type"], record["value"])
+    dns_server.set("spf.relay.test", "TXT", "v=spf1 -all")
+    dns_server.set("one.test", "MX", "10 mx.one.test.")
+    await look_again(db)
+    await domains.check_due(db, resolver, FACTS)
+    found = await state(db)
+    assert (found["one.test"]["verified"], found["one.test"]["failing"]) == (True, [])
+    assert {name: row["wait"] for name, row in found.items()} == {
+        "one.test": timedelta(hours=6), "two.test": timedelta(hours=1), "three.test": timedelta(minutes=10),
+    }  # fmt: skip
+
+
+async def test_an_answer_too_large_for_a_packet_comes_by_tcp(dns_server, resolver):
+    dns_server.set("large.test", "TXT", *(f"{n} " + "x" * 200 for n in range(20)))
+    assert len(await resolver.txt("large.test")) == 20
+
+
+async def test_nothing_there_and_no_answer_are_two_things(dns_server, resolver):
+    dns_server.set("a.test", "A", "192.0.2.1")
+    assert await resolver.txt("a.test") == []
+    assert await resolver.txt("nothing.example") == []
+    assert await resolver.txt("a" * 64 + ".test") == []
+    assert await resolver.cname("a.test") is None
+    dns_server.broken.add("broken.test")
+    dns_server.silent.add("silent.test")
+    for name in ("broken.test", "silent.test"):
+        with pytest.raises(DnsUnavailable, match=name):
+            await resolver.txt(name)
+
+
+async def test_what_the_dns_says_is_read(dns_server, resolver):
+    dns_server.set("b.test", "MX", "20 second.b.test.", "10 First.B.test.")
+    dns_server.set("null.test", "MX", "0 .")
+    dns_server.set("b.test", "A", "192.0.2.1", "192.0.2.2")
+    dns_server.set("b.test", "AAAA", "2001:db8::1")
+    dns_server.set("1.2.0.192.in-addr.arpa", "PTR", "mail.b.test.")
+    dns_server.set("alias.test", "CNAME", "b.test.")
+    assert await resolver.mx("b.test") == [MailHost(10, "first.b.test"), MailHost(20, "second.b.test")]
+    assert await resolver.mx("null.test") == [MailHost(0, "")]
+    assert await resolver.addresses("alias.test") == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
+    assert await resolver.ptr("192.0.2.1") == ["mail.b.test"]
+    assert await resolver.cname("alias.test") == "b.test"
+
+
+@pytest.mark.parametrize("text", ["resolver.test", "192.0.2.1:x", "192.0.2.1:0", "192.0.2.1:70000", "[::1"])
+def test_a_resolver_that_is_no_address_ends_the_start(text):
+    with pytest.raises(Misconfigured, match="BARID_DNS_RESOLVERS"):
+        Resolver(text)
+
+
+@pytest.mark.parametrize("text", ["192.0.2.1", "192.0.2.1:5353", "::1", "[::1]:53", "192.0.2.1, 192.0.2.2:53"])
+def test_addresses_of_resolvers(text):
+    Resolver(text)
