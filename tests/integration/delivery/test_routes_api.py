@@ -166,3 +166,19 @@ async def test_who_does_not_manage_sees_no_routes(client, role):
     async with client(role) as http:
         assert (await http.get("/v1/routes")).status_code == 403
         assert (await http.post("/v1/routes", json=RELAY)).status_code == 403
+
+
+async def test_a_password_crosses_the_internet_by_tls_only(monkeypatch):
+    """Whatever the operator allows inside."""
+    from ipaddress import ip_address
+
+    from common import egress
+    from delivery.smtp.route import Route, RouteRefused
+
+    async def somewhere(*_):
+        return [ip_address("8.8.8.8")]
+
+    monkeypatch.setattr(egress, "addresses_of", somewhere)
+    route = Route("smtp.example.org", 25, "me", "secret", "none", allowed=egress.networks("X", "10.0.0.0/8"))
+    with pytest.raises(RouteRefused, match="unencrypted"):
+        await route.connect(1)

@@ -1,8 +1,13 @@
 """Limits as a person writes them."""
 
+import asyncio
+
 import pytest
+from common.errors import Misconfigured
+from delivery import mailer
 from delivery.domain import limits
 from delivery.domain.limits import BEGIN, REST, Limit
+from delivery.settings import Settings
 
 
 def test_what_is_stored_is_what_was_said():
@@ -28,3 +33,11 @@ def test_a_provider_counts_against_its_own_limit_or_the_rests():
 def test_what_is_no_limit_is_refused(text):
     with pytest.raises(ValueError, match=r"."):
         limits.from_text(text)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("smtp_limits", '{"gmail": 5}'), ("smtp_limits", "nonsense"), ("smtp_url", "http://x")]
+)
+async def test_a_mailer_with_a_wrong_setting_does_not_start(setting, value):
+    with pytest.raises(Misconfigured, match="BARID_" + setting.upper()):
+        await mailer.run(Settings(**{setting: value}), asyncio.Event())
