@@ -1,6 +1,7 @@
 """What one mailer may mark now, over which routes: claimed in the transaction that marks it, so that all keep it.
 
-While nobody has set a limit, and no provider has asked for less, none of this touches the database.
+While there are no routes of workspaces, limits or plans, and no provider has asked for less, none of this touches the
+database.
 """
 
 import time
@@ -125,7 +126,7 @@ class Shaping:
         if self._ways.budgets:
             claim.held = await budgets.lock(tx, PLATFORM)
             claim.asked_at = time.monotonic()
-            if any(limit.connections for _, _, limit in self._ways.limited()):
+            if any(limit.connections for _, _, limit in self._ways.limited.values()):
                 claim.others = await budgets.connections(tx, mailer_id)
         plans = NO_PLANS
         if self._ways.warming:
@@ -253,18 +254,17 @@ class Shaping:
     def _is_free(self, key: Key, one: Locked) -> bool:
         """Nobody limits it, and the provider's refusal is long ago."""
         return (
-            one.pace.paused_until <= one.now
-            and one.pace.rate(one.now, None) is None
-            and not any((route.workspace_id, route.id, bucket) == key for route, bucket, _ in self._ways.limited())
+            one.pace.paused_until <= one.now and one.pace.rate(one.now, None) is None and key not in self._ways.limited
         )
 
     async def _lease(self, tx: Connection, mailer_id: UUID, epoch: int, claim: _Claim, marked: list[Marked]) -> None:
         """Hold as many connections as there are messages for, or as are open."""
         new = Counter(line_of(one.route, one.bucket) for one in marked if one.route is not None)
         leases: dict[Key, int] = {}
-        for route, bucket, limit in self._ways.limited():
-            key, line = (route.workspace_id, route.id, bucket), line_of(route, bucket)
-            if limit.connections is None or key not in claim.held:
+        for key in claim.held.keys() & self._ways.limited.keys():
+            route, bucket, limit = self._ways.limited[key]
+            line = line_of(route, bucket)
+            if limit.connections is None:
                 continue
             wanted = max(self._under_way[line] + new[line], self._pool.idle(line) + self._pool.in_use[line])
             n = min(wanted, self._most.get(line, 0))
@@ -287,10 +287,9 @@ class Shaping:
         self._refunds = Counter({day: n for day, n in self._refunds.items() if plans.held.get(day[:2]) is None})
 
     def _share(self, turns: Turns, marked: list[Marked]) -> None:
-        for (way, provider), turn in turns.items():
+        for (_, provider), turn in turns.items():
             if len(turn.weights) > 1:
                 n = sum(one.route is turn.route and one.row["provider"] == provider for one in marked)
-                del way
                 self._ways.shares.gave(turn.weights, turn.route.id, n)
 
 

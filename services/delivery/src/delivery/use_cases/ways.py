@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from uuid import UUID
 
@@ -68,6 +68,8 @@ class Ways:
         self._breakers: dict[tuple[UUID, int], Breaker] = {}
         self._told: dict[tuple[UUID, int], str | None] = {}
         self.shares = Shares()
+        # Limits that mailers must agree on, and whose they are.
+        self.limited = _limited(self._routes)
         # What mailers must agree on; while there is nothing, a claim asks for nothing more than it did without.
         self.budgets: set[Key] = set()
         self.warming = False
@@ -104,8 +106,7 @@ class Ways:
                 rows = await routes.enabled(connection)
                 self._replace(rows)
                 self.budgets = await budgets.known(connection)
-                limited = {(route.workspace_id, route.id, bucket) for route, bucket, _ in self.limited()}
-                missing = limited - self.budgets
+                missing = self.limited.keys() - self.budgets
                 if missing:
                     await budgets.ensure(connection, sorted(missing))
                     self.budgets |= missing
@@ -167,6 +168,7 @@ class Ways:
             if route is not None:
                 way.append(route)
         self._routes, self._opened = found, opened
+        self.limited = _limited(found)
         known = {(route.id, route.revision) for way in found.values() for route in way}
         self._breakers = {key: breaker for key, breaker in self._breakers.items() if key in known}
         self._standing = {route_id for route_id, _ in known}
@@ -182,10 +184,12 @@ class Ways:
             log.error("a route cannot be used", extra={**about, "error": str(error)})
             return None
 
-    def limited(self) -> Iterable[tuple[Route, str, Limit]]:
-        """Limits that mailers must agree on."""
-        for way in self._routes.values():
-            for route in way:
-                for bucket, limit in route.limits.items():
-                    if limit.is_shared:
-                        yield route, bucket, limit
+
+def _limited(ways: Mapping[UUID, Sequence[Route]]) -> dict[Key, tuple[Route, str, Limit]]:
+    return {
+        (route.workspace_id, route.id, bucket): (route, bucket, limit)
+        for routes_of_way in ways.values()
+        for route in routes_of_way
+        for bucket, limit in route.limits.items()
+        if limit.is_shared
+    }
