@@ -91,7 +91,7 @@ async def test_what_the_dns_says_is_read(dns_server, resolver):
     dns_server.set("alias.test", "CNAME", "b.test.")
     assert await resolver.mx("b.test") == [MailHost(10, "first.b.test"), MailHost(20, "second.b.test")]
     assert await resolver.mx("null.test") == [MailHost(0, "")]
-    assert await resolver.addresses("alias.test") == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
+    assert sorted(await resolver.addresses("alias.test")) == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
     assert await resolver.ptr("192.0.2.1") == ["mail.b.test"]
     assert await resolver.cname("alias.test") == "b.test"
 
@@ -105,3 +105,35 @@ def test_a_resolver_that_is_no_address_ends_the_start(text):
 @pytest.mark.parametrize("text", ["192.0.2.1", "192.0.2.1:5353", "::1", "[::1]:53", "192.0.2.1, 192.0.2.2:53"])
 def test_addresses_of_resolvers(text):
     Resolver(text)
+
+
+@pytest.mark.parametrize(
+    ("bounces", "zone", "status", "own"),
+    [
+        (None, {}, "not_applicable", False),
+        ("b.relay.test", {}, "missing", False),
+        ("b.relay.test", {("bounces.shop.test", "CNAME"): "b.relay.test."}, "ok", True),
+        ("b.relay.test", {("bounces.shop.test", "MX"): "5 b.relay.test."}, "ok", True),
+        ("b.relay.test", {("bounces.shop.test", "MX"): "5 mx.big.test.", ("b.relay.test", "MX"): "5 mx.big.test."},
+         "wrong", False),
+        ("b.relay.test", {("bounces.shop.test", "CNAME"): "other.test."}, "wrong", False),
+        ("bounces.shop.test", {}, "missing", False),
+        ("back.shop.test", {("back.shop.test", "MX"): "5 mx.shop.test."}, "ok", False),
+        ("shop.test", {("shop.test", "MX"): "5 mx.shop.test."}, "ok", False),
+        ("ownshop.test", {("ownshop.test", "MX"): "5 mx.shop.test."}, "missing", False),
+    ],
+    ids=["unset", "nothing", "an alias", "its host", "a provider that both use", "another's", "inside without a host",
+         "inside", "the domain", "a name that ends alike"],
+)  # fmt: skip
+async def test_the_way_back(delivery_db, dns_server, resolver, bounces, zone, status, own):
+    for (name, kind), value in zone.items():
+        dns_server.set(name, kind, value)
+    facts = Facts(("include:spf.relay.test",), bounce_domain=bounces)
+    workspace_id = new_id()
+    domain_id = await made(delivery_db.worker, workspace_id, "shop.test")
+    row, _ = await domains.check(delivery_db.worker, resolver, facts, workspace_id, domain_id)
+    [check] = [one for one in row["checks"] if one["check"] == "return_path"]
+    assert (check["status"], row["returns"]) == (status, own), check
+    wanted = [{"type": "CNAME", "name": "bounces.shop.test", "value": bounces}]
+    inside = bounces is None or bounces in {"bounces.shop.test", "shop.test", "back.shop.test"}
+    assert check["publish"] == ([] if inside or status == "ok" else wanted)

@@ -83,7 +83,6 @@ class ReturnPath:
 
     alias: str | None
     mail_hosts: tuple[str, ...]
-    wanted_hosts: tuple[str, ...]
 
 
 def return_path(domain: str) -> str:
@@ -96,7 +95,7 @@ def unchecked(domain: str, keys: Sequence[Key], facts: Facts) -> list[Check]:
     checks = [_dkim(domain, key, "unchecked", "Publish this record.") for key in keys]
     checks.append(Check("spf", "unchecked", "Publish this record.", (_spf_record(domain, None, facts),)))
     checks.append(Check("dmarc", "unchecked", "Publish this record.", (_dmarc_record(domain),)))
-    checks.append(_return_path(domain, facts, "unchecked", "Publish this record."))
+    checks.append(_return_path(domain, facts, "unchecked", "Bounces need a way back."))
     checks.append(Check("mx", "unchecked", "Replies need a mail host."))
     return [*checks, *(Check("ptr", "unchecked", f"The name of {one}.", subject=one) for one in facts.addresses)]
 
@@ -207,6 +206,11 @@ def judge_dmarc(domain: str, texts: Mapping[str, list[str]] | None) -> Check:
     return Check("dmarc", status, detail, (), tuple(text for text in texts[found.at] if dmarc.parse(text)))
 
 
+def is_at_home(domain: str, facts: Facts) -> bool:
+    """Whether the address for bounces is in the domain already, so that SPF is aligned without another name."""
+    return facts.bounce_domain is not None and f".{facts.bounce_domain}".endswith(f".{domain}")
+
+
 def judge_return_path(domain: str, facts: Facts, found: ReturnPath | None) -> Check:
     """Whether bounces come back to us."""
     if facts.bounce_domain is None:
@@ -214,13 +218,17 @@ def judge_return_path(domain: str, facts: Facts, found: ReturnPath | None) -> Ch
     if found is None:
         return _return_path(domain, facts, "unknown", _NO_ANSWER)
     there = (*((f"CNAME {found.alias}",) if found.alias else ()), *(f"MX {host}" for host in found.mail_hosts))
-    if found.alias == facts.bounce_domain or set(found.mail_hosts) & {facts.bounce_domain, *found.wanted_hosts}:
+    if is_at_home(domain, facts):
+        if there:
+            return Check("return_path", "ok", f"Bounces go to {facts.bounce_domain}.", (), there)
+        detail = f"Bounces go to {facts.bounce_domain}, which takes no mail: give it an MX record."
+        return Check("return_path", "missing", detail)
+    # The same mail hosts would not do: many domains share those of one provider, each with mailboxes of its own.
+    if facts.bounce_domain in {found.alias, *found.mail_hosts}:
         return Check("return_path", "ok", "Bounces come back here.", (), there)
-    if not there:
-        return _return_path(domain, facts, "missing", "Publish this record, so that bounces come back here.")
-    return _return_path(
-        domain, facts, "wrong", "Bounces go elsewhere: replace what stands there by this record.", there
-    )
+    status: Status = "wrong" if there else "missing"
+    detail = "replace what stands there by this record" if there else "publish this record"
+    return _return_path(domain, facts, status, f"Bounces do not come back by it: {detail}.", there)
 
 
 def judge_mx(hosts: list[str] | None, addresses: Sequence[str]) -> Check:
@@ -278,5 +286,7 @@ def _dmarc_record(domain: str) -> DnsRecord:
 def _return_path(domain: str, facts: Facts, status: Status, detail: str, found: Sequence[str] = ()) -> Check:
     if facts.bounce_domain is None:
         return Check("return_path", "not_applicable", "Bounces go to the sender: BARID_BOUNCE_ADDRESS is not set.")
+    if is_at_home(domain, facts):
+        return Check("return_path", status, detail)
     record = DnsRecord("CNAME", return_path(domain), facts.bounce_domain)
     return Check("return_path", status, detail, (record,), tuple(found))

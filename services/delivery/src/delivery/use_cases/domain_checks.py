@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from delivery.dns.resolver import DnsUnavailable, Resolver
 from delivery.domain import dmarc, spf
-from delivery.domain.domain_checks import Answers, Facts, ReturnPath, return_path
+from delivery.domain.domain_checks import Answers, Facts, ReturnPath, is_at_home, return_path
 
 WAIT_S = 20.0
 # Nobody sends from it: with it a record is read to its end, and its lookups are all counted.
@@ -72,11 +72,9 @@ async def _known(asked: Awaitable[_T]) -> _T | None:
 async def _return_path(resolver: Resolver, domain: str, facts: Facts) -> ReturnPath | None:
     if facts.bounce_domain is None:
         return None
-    name, asked = return_path(domain), _Asked(resolver)
-    alias, hosts, wanted = await asyncio.gather(
-        resolver.cname(name), asked.mail_hosts(name), asked.mail_hosts(facts.bounce_domain)
-    )
-    return ReturnPath(alias, tuple(hosts), tuple(wanted))
+    name = facts.bounce_domain if is_at_home(domain, facts) else return_path(domain)
+    alias, hosts = await asyncio.gather(resolver.cname(name), _Asked(resolver).mail_hosts(name))
+    return ReturnPath(alias, tuple(hosts))
 
 
 async def _confirmed(resolver: Resolver, address: str) -> list[str]:

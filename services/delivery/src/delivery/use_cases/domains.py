@@ -23,6 +23,7 @@ from delivery.domain.domain_checks import (
     Check,
     Facts,
     Key,
+    is_at_home,
     is_found,
     judged,
     relaxed,
@@ -188,7 +189,7 @@ async def _store(
         verified=verified,
         subdomains=row["subdomains"] if subdomains is None else subdomains,
         failing=sorted(failing),
-        returns=row["returns"] if path == "unknown" else path == "ok",
+        returns=(row["returns"] if path == "unknown" else path == "ok") and not is_at_home(row["name"], facts),
         again=_SOUND if verified and not failing else _NEW if new else _LATER,
     )
 
