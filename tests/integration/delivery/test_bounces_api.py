@@ -62,12 +62,15 @@ async def test_what_is_no_bounce_says_nothing(client, body):
     ],
     ids=["another type", "no type", "50 MB", "10,000 parts"],
 )
-async def test_bad_input_gets_a_problem_that_says_what_to_do(client, body, headers, status, code):
-    async with client() as http:
-        answer = await http.post("/v1/bounces/classify", content=body, headers=headers)
-    problem = answer.json()
-    assert (answer.status_code, problem["code"]) == (status, code)
-    assert problem["mend"]
+async def test_bad_input_gets_a_problem_that_says_what_to_do(client, delivery_db, body, headers, status, code):
+    async with client("owner") as http:
+        for path in ("/v1/bounces/classify", "/v1/bounces"):
+            answer = await http.post(path, content=body, headers=headers)
+            problem = answer.json()
+            assert (answer.status_code, problem["code"]) == (status, code)
+            assert problem["mend"]
+    async with delivery_db.worker.connection() as connection:
+        assert await connection.fetchval("select count(*) from returns") == 0
 
 
 async def test_it_needs_a_token_with_the_scope(client, http_client, keys, workspace_id):

@@ -212,6 +212,12 @@ async def test_a_refused_login_ends_the_start_with_the_settings_name(running):
     assert "ann" not in error.message
 
 
+async def test_production_takes_no_mailbox_whose_password_others_know(service_env, delivery_db, monkeypatch):
+    service_env("delivery", delivery_db, BARID_ENV="production", BARID_INBOX_URL="imaps://ann:changeme@mail.example/")
+    with pytest.raises(Misconfigured, match=r"BARID_INBOX_URL has a password that is a default or an example"):
+        await inbound.run(Settings(), asyncio.Event())
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [
