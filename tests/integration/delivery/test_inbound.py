@@ -65,6 +65,7 @@ async def lmtp(running, smtp_server):
     async def send(body, *recipients):
         return await asyncio.to_thread(deliver, body, *recipients)
 
+    send.port = port
     async with running(BARID_LMTP_PORT=port, BARID_SMTP_URL=f"smtp://127.0.0.1:{smtp_server.port}"):
         await eventually(lambda: _listens(port))
         yield send
@@ -110,6 +111,22 @@ async def test_what_is_nobodys_or_cannot_be_read_is_kept_with_the_reason(deliver
     ]
     assert await values(delivery_db, "select length(mail) from set_aside where why = 'unknown'") == [(65536,)]
     assert await values(delivery_db, KEPT) == []
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [b"\xff\xfe@mail.shop.test", b"a\x00b@mail.shop.test", b"x" * 300 + b"@x.test"],
+    ids=["no text", "a NUL", "long"],
+)
+async def test_an_envelope_of_any_bytes_loses_no_mail(delivery_db, row, lmtp, recipient):
+    reader, writer = await asyncio.open_connection("127.0.0.1", lmtp.port)
+    writer.write(b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<%b>\r\nRCPT TO:<ok@mail.shop.test>\r\nDATA\r\n" % recipient)
+    writer.write(b"Subject: nobody's\r\n\r\nx\r\n.\r\nQUIT\r\n")
+    answers = (await reader.read()).split(b"\r\n")
+    writer.close()
+    assert not [line for line in answers if line.startswith(b"500")]
+    assert b"250 2.0.0 taken in" in answers
+    assert [why for _, why, _ in await values(delivery_db, ASIDE)] == ["unknown"]
 
 
 async def test_a_mail_of_50_mb_is_refused_with_its_reason(delivery_db, row, lmtp):

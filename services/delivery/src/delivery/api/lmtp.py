@@ -49,6 +49,9 @@ class _Handler:
         except TRANSIENT as error:
             log.warning("a mail by LMTP must come again", extra={"error": type(error).__name__})
             answer = _LATER
+        except Exception:  # else the protocol would refuse it for good
+            log.exception("a mail by LMTP cannot be kept")
+            answer = _LATER
         finally:
             self.busy -= 1
             if not self.busy:

@@ -34,13 +34,14 @@ class Intake:
 
     async def take(self, mail: bytes, envelope: Sequence[str], source: str) -> None:
         """Raises only what the database raises while it is away: then nothing is stored, and nothing answered."""
+        envelope = [_storable(address) for address in envelope]
         why = await self._try(mail, envelope, source)
         if why is None:
             return
         if why != UNKNOWN or source not in _STAYS:
             kept = mail if why != UNKNOWN else mail[:KEPT_OF_UNKNOWN]
             async with self._db.transaction() as tx:
-                await returns.set_aside(tx, new_id(), source, why, list(envelope), kept)
+                await returns.set_aside(tx, new_id(), source, why, envelope, kept)
         metrics.SET_ASIDE.labels(source, why).inc()
 
     async def take_again(self) -> None:
@@ -80,3 +81,8 @@ class Intake:
             log.exception("what came back cannot be stored", extra={"source": source})
             return "not_storable"
         return None if taken and all(one.message_id for one in taken) else UNKNOWN
+
+
+def _storable(address: str) -> str:
+    """The address as PostgreSQL can keep it: strangers write the envelope too."""
+    return address.replace("\x00", "").encode("utf-8", "replace").decode()[:1000]
