@@ -110,6 +110,15 @@ def test_refused_again_it_halves_again_and_waits_longer():
     assert pace.slots(now, pace.rate(now, None) or 0) >= 1, "it never stops for good"
 
 
+def test_a_provider_that_takes_some_is_never_left_alone_for_long():
+    """It refuses one in so many whatever the speed: the pause is for it to take a breath, not for ever."""
+    pace, now = Pace(), NOW
+    for _ in range(12):
+        pace = pace.refused(now, now, pace.rate(now, None) or 64.0, RNG, took_some=True)
+        assert pace.pause_s == FIRST_PAUSE_S
+        now = pace.paused_until + 1
+
+
 def test_the_pause_is_short_again_after_a_good_while():
     pace = Pace().refused(NOW, NOW, 64.0, RNG)
     later = pace.paused_until + 120

@@ -17,7 +17,7 @@ LATE_S = 0.2
 
 FIRST_PAUSE_S = 5.0
 MOST_PAUSE_S = 300.0
-# A refusal so soon after a pause means that the pause was too short.
+# A refusal so soon after a pause, with nothing taken in between, means that the pause was too short.
 SOON_S = 30.0
 # From half of the rate that was refused back to all of it.
 GROW_S = 300.0
@@ -65,15 +65,15 @@ class Pace:
         first = max(self.next_slot, now)
         return replace(self, next_slot=first + n / rate), [first + i / rate for i in range(n)]
 
-    def refused(self, now: float, began: float, rate: float, rng: Random) -> "Pace":
+    def refused(self, now: float, began: float, rate: float, rng: Random, *, took_some: bool = False) -> "Pace":
         """The pace after the provider asked for less, of a message that began to be sent at `began`.
 
-        `rate`: what is being sent now. Refusals that come together, or of messages begun before the last one was
-        known, are one.
+        `rate`: what is being sent now; `took_some`: it took messages since it last refused one. Refusals that come
+        together, or of messages begun before the last one was known, are one.
         """
         if self.paused_until > now or (self.refused_at and began <= self.refused_at):
             return self
-        soon = self.pause_s > 0 and now - self.paused_until < SOON_S
+        soon = not took_some and self.pause_s > 0 and now - self.paused_until < SOON_S
         pause = min(self.pause_s * 2, MOST_PAUSE_S) if soon else FIRST_PAUSE_S
         limited = self.ceiling is not None and self.rate(now, None) is not None
         ceiling = max(rate, LEAST_RATE * 2, self.ceiling if limited and self.ceiling else 0.0)

@@ -34,6 +34,7 @@ class _Recent:
         self._began = now
         self._before: tuple[float, int, int] = (0.0, 0, 0)
         self.taken = self.refused = 0
+        self.took_some = False
 
     def turn(self, now: float) -> None:
         """Begin another span when this one is over."""
@@ -71,6 +72,7 @@ class Slowing:
         recent = self._recent[(route.id, provider)]
         recent.turn(time.monotonic())
         recent.taken += 1
+        recent.took_some = True
 
     def asked_for_less(self, route: Route, provider: str, began_at: float) -> bool:
         """421 or 4.7.x, to a message that began to be sent at `began_at` (monotonic); whether it goes slower now."""
@@ -109,12 +111,14 @@ class Slowing:
             if held is None:
                 return
             limit = limits.limit_of(route.limits, provider).per_second
-            rate = held.pace.rate(held.now, limit)
+            rate, recent = held.pace.rate(held.now, limit), self._recent[(route.id, provider)]
             if rate is None:
-                rate = self._recent[(route.id, provider)].rate(now) * max(1, held.mailers)
-            pace = held.pace.refused(held.now, held.now - (now - began_at), rate, self._rng)
+                rate = recent.rate(now) * max(1, held.mailers)
+            began = held.now - (now - began_at)
+            pace = held.pace.refused(held.now, began, rate, self._rng, took_some=recent.took_some)
             await budgets.store(tx, {key: pace})
         self._ways.budgets.add(key)
+        recent.took_some = False
         if pace is not held.pace:
             metrics.SLOWED.labels(provider).inc()
             log.warning(
