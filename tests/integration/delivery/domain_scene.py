@@ -21,7 +21,7 @@ from tests.fixtures.sending import MAIN, Campaign, mailing, until
 async def api(
     service_env: Any, http_client: Any, database: Any, dns: DnsServer, token: str, **settings: str
 ) -> AsyncIterator[httpx.AsyncClient]:
-    service_env("delivery", database, BARID_DNS_RESOLVERS=dns.address, BARID_DNS_TIMEOUT_S="1", **settings)
+    service_env("delivery", database, BARID_DNS_RESOLVERS=dns.address, BARID_DNS_TIMEOUT_S="4", **settings)
     async with http_client(create_app(Settings()), token) as client:
         yield client
 
