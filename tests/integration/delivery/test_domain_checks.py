@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import dns.resolver
 import pytest
 from common.errors import Misconfigured
 from common.ids import new_id
@@ -138,3 +139,12 @@ async def test_the_way_back(delivery_db, dns_server, resolver, bounces, zone, st
     wanted = [{"type": "CNAME", "name": "bounces.shop.test", "value": bounces}]
     inside = bounces is None or bounces in {"bounces.shop.test", "shop.test", "back.shop.test"}
     assert check["publish"] == ([] if inside or status == "ok" else wanted)
+
+
+async def test_a_machine_without_a_resolver_starts_and_knows_nothing(monkeypatch):
+    def nothing(*_args):
+        raise dns.resolver.NoResolverConfiguration
+
+    monkeypatch.setattr(dns.resolver.BaseResolver, "read_resolv_conf", nothing)
+    with pytest.raises(DnsUnavailable):
+        await Resolver().txt("shop.test")

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ import dns.name
 import dns.resolver
 import dns.reversename
 from common.errors import Misconfigured
+
+log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 16
 
@@ -81,8 +84,10 @@ def _resolver(servers: str) -> dns.asyncresolver.Resolver:
     if not named:
         try:
             return dns.asyncresolver.Resolver()
-        except dns.resolver.NoResolverConfiguration as error:
-            raise Misconfigured("BARID_DNS_RESOLVERS is not set, and the system names no resolver") from error
+        except dns.resolver.NoResolverConfiguration:
+            # A machine without a network sends mail to a sink as well as any other.
+            log.warning("BARID_DNS_RESOLVERS is not set, and the system names no resolver: domains cannot be checked")
+            return dns.asyncresolver.Resolver(configure=False)
     made = dns.asyncresolver.Resolver(configure=False)
     made.nameservers = [_server(server) for server in named]
     return made
