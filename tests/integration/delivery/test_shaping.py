@@ -93,6 +93,24 @@ async def test_two_mailers_keep_a_number_of_connections_together(delivery_db, wo
     assert max(row["attempt"] for row in await rows(delivery_db, campaign.id)) == 1
 
 
+async def test_a_route_that_is_changed_keeps_its_number_of_connections(delivery_db, workspace_id, smtp_server):
+    smtp_server.delay_s = 0.02
+    limits = {"*": {"connections": 2}}
+    route_id = await add_route(delivery_db, workspace_id, smtp_server.port, limits=limits)
+    campaign = at_provider(workspace_id, 200)
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    watch = Watch(smtp_server)
+    watching = asyncio.create_task(watch.connections())
+    async with mailing(delivery_db, 1, connections=8):
+        await eventually(lambda: len(smtp_server.taken) > 40)
+        async with delivery_db.worker.connection() as connection:
+            await connection.execute("update routes set revision = revision + 1 where id = $1", route_id)
+        await until(delivery_db, campaign.id, sent=200, timeout_s=30)
+    watching.cancel()
+    assert watch.most == 2
+    assert smtp_server.connections >= 4, "the change was seen"
+
+
 async def test_a_limit_on_connections_of_one_provider_holds_up_no_other(delivery_db, workspace_id, smtp_server):
     smtp_server.delay_s = 0.05
     slow, fast = at_provider(workspace_id, 60), at_provider(workspace_id, 200, "example.com")

@@ -30,6 +30,14 @@ class Pool:
         """How many stand and wait."""
         return sum(one == line for _, one, _ in self._idle)
 
+    def open(self, line: Line) -> int:
+        """How many stand, or are being made: those of the route before it was changed count too."""
+        return self.used(line) + sum(_same(one, line) for _, one, _ in self._idle)
+
+    def used(self, line: Line) -> int:
+        """How many of them are in use."""
+        return sum(n for one, n in self.in_use.items() if _same(one, line))
+
     async def take(self, route: Route, line: Line) -> Dialogue:
         """The connection of a line that was used last, or a new one that is not connected yet."""
         found: Dialogue | None = None
@@ -40,8 +48,13 @@ class Pool:
         dialogue = found or Dialogue(route, self._dot_timeout_s)
         self._busy[dialogue] = line
         self.in_use[line] += 1
-        if found is None and len(self._busy) + len(self._idle) > self.most and self._idle:
-            await self._idle.pop(0)[2].quit()
+        if found is None:
+            surplus = [one for one in self._idle if _same(one[1], line)]
+            if not surplus and len(self._busy) + len(self._idle) > self.most:
+                surplus = self._idle[:1]
+            self._idle = [one for one in self._idle if one not in surplus]
+            for _, _, other in surplus:
+                await other.quit()
         return dialogue
 
     def give(self, dialogue: Dialogue) -> None:
@@ -66,3 +79,8 @@ class Pool:
         for dialogue in self._busy:
             dialogue.abort()
         self._idle = []
+
+
+def _same(one: Line, other: Line) -> bool:
+    """Whether two lines differ in the route's revision at most: the server does not know of revisions."""
+    return one[0] == other[0] and one[2] == other[2]

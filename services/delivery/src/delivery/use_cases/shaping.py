@@ -110,7 +110,8 @@ class Shaping:
 
     def may_open(self, line: Line) -> bool:
         """Whether one more connection of this line may be in use."""
-        return self._pool.in_use[line] < self._most.get(line, self._pool.most)
+        most = self._most.get(line)
+        return most is None or self._pool.used(line) < most
 
     def scarce(self) -> frozenset[Line]:
         """Lines whose connections other mailers may want."""
@@ -266,7 +267,7 @@ class Shaping:
             line = line_of(route, bucket)
             if limit.connections is None:
                 continue
-            wanted = max(self._under_way[line] + new[line], self._pool.idle(line) + self._pool.in_use[line])
+            wanted = max(self._under_way[line] + new[line], self._pool.open(line))
             n = min(wanted, self._most.get(line, 0))
             if n or key in self._leased:
                 leases[key] = n

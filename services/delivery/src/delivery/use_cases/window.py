@@ -55,7 +55,7 @@ class Window:
     size: int
     shaping: Shaping
     queue: "asyncio.PriorityQueue[tuple[int, int, Item]]" = field(default_factory=asyncio.PriorityQueue)
-    parked: dict[Line, deque[Item]] = field(default_factory=dict)
+    parked: dict[tuple[UUID, str], deque[Item]] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=count)
     items: dict[tuple[UUID, int], Item] = field(default_factory=dict)
     outcomes: list[tuple[Item, Outcome]] = field(default_factory=list)
@@ -83,11 +83,11 @@ class Window:
 
     def park(self, item: Item) -> None:
         """All connections that it may go by are in use: it waits for one."""
-        self.parked.setdefault(item.line, deque()).append(item)
+        self.parked.setdefault((item.line[0], item.line[2]), deque()).append(item)
 
     def unpark(self, line: Line) -> None:
         """A connection is free."""
-        waiting = self.parked.get(line) or deque()
+        waiting = self.parked.get((line[0], line[2])) or deque()
         while waiting:
             if not (item := waiting.popleft()).dropped:
                 self.enqueue(item)
