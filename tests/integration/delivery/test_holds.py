@@ -135,3 +135,28 @@ async def test_refusals_in_the_dialogue_hold_too(delivery_db, workspace_id, smtp
     assert counts["pending"] > 100
     await hold_refused(delivery_db.worker, {(workspace_id, campaign.id)})
     assert len(await held(delivery_db)) == 1
+
+
+async def refuse(db, campaign, n):
+    """So many messages under way are refused for policy."""
+    async with db.worker.connection() as connection:
+        await connection.execute(
+            """update messages set status = 'failed', class = 'policy', attempt = 1 where (workspace_id, id) in (
+                 select workspace_id, id from messages where mailing_id = $1 and status = 'pending' limit $2)""",
+            campaign.id,
+            n,
+        )
+    await hold_refused(db.worker, {(campaign.workspace_id, campaign.id)})
+
+
+async def test_what_was_under_way_when_it_was_held_does_not_hold_it_again(delivery_db, workspace_id):
+    campaign = Campaign(workspace_id, n=100)
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    await refuse(delivery_db, campaign, 6)
+    assert len(await held(delivery_db)) == 1
+    await refuse(delivery_db, campaign, 40)
+    await deliver(delivery_db.worker, MAIN, [campaign.state("paused", 2), campaign.state("running", 3)])
+    await refuse(delivery_db, campaign, 1)
+    assert len(await held(delivery_db)) == 1
+    await refuse(delivery_db, campaign, 5)
+    assert len(await held(delivery_db)) == 2

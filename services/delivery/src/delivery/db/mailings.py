@@ -33,10 +33,22 @@ values ($1, $2, $3, 0, $4, $5, $6, $7, $8, '{"opens": false, "clicks": false}', 
 on conflict (workspace_id, id) do nothing
 """
 
-# The clock of the 72 hours stands still while a campaign is paused.
+# The clock of the 72 hours stands still while a campaign is paused. Whoever lets a held one go on knows of what was
+# refused until now, also of what was under way when it was held: only what comes from here on may hold it again.
 _STATE = """
 update mailings m set state = u.state, state_revision = u.revision,
        held_reason = case when u.state = 'running' then null else m.held_reason end,
+       held_at = case when u.state = 'running' and m.held_reason is not null then now() else m.held_at end,
+       (held_after_policy, held_after_refused, held_after_tried) = (
+         select case when b.again then t.policy else m.held_after_policy end,
+                case when b.again then t.refused else m.held_after_refused end,
+                case when b.again then t.tried else m.held_after_tried end
+           from (select u.state = 'running' and m.held_reason is not null) b (again), lateral (
+             select coalesce(sum(n) filter (where status = 'failed' and class = 'policy'), 0) as policy,
+                    coalesce(sum(n) filter (where status = 'failed' and class in ('bad_mailbox', 'bad_domain')), 0)
+                      as refused,
+                    coalesce(sum(n) filter (where status in ('sent', 'failed')), 0) as tried
+               from message_counts c where c.workspace_id = m.workspace_id and c.mailing_id = m.id) t),
        paused_total = m.paused_total + case when u.state = 'paused' then interval '0'
                                             else coalesce(now() - m.paused_at, '0') end,
        resumed_at = case when u.state <> 'paused' and m.paused_at is not null then now() else m.resumed_at end,
