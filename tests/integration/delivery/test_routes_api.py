@@ -182,3 +182,26 @@ async def test_a_password_crosses_the_internet_by_tls_only(monkeypatch):
     route = Route("smtp.example.org", 25, "me", "secret", "none", allowed=egress.networks("X", "10.0.0.0/8"))
     with pytest.raises(RouteRefused, match="unencrypted"):
         await route.connect(1)
+
+
+async def test_a_route_shows_who_asked_for_less_and_what_fails(client, delivery_db, workspace_id):
+    async with client() as http:
+        route = (await http.post("/v1/routes", json=RELAY)).json()
+        async with delivery_db.worker.connection() as connection:
+            await connection.execute(
+                """
+                insert into route_budgets
+                  (workspace_id, route_id, provider, ceiling, base_rate, refused_at, paused_until)
+                select $1, $2, 'gmail', 40, 20, extract(epoch from now()), extract(epoch from now()) + 30
+                """,
+                workspace_id,
+                route["id"],
+            )
+            await connection.execute("update routes set failure = '535 5.7.8 no', failing_since = now()")
+        shown = (await http.get(f"/v1/routes/{route['id']}")).json()
+        assert shown["failure"] == "535 5.7.8 no"
+        (slowed,) = shown["slowed"]
+        assert (slowed["provider"], slowed["per_second"]) == ("gmail", 20)
+        assert 25 < slowed["paused_for_s"] <= 30
+        mended = (await http.patch(f"/v1/routes/{route['id']}", json={"password": "right now"})).json()
+        assert (mended["failure"], mended["failing_since"]) == (None, None)
