@@ -63,7 +63,8 @@ def zombie(bench: Bench) -> Outcome:
     go_on(pid)
     verdict = bench.verdict(sending, Terms(uncertain=WINDOW))
     times = [stopped, *sorted(seen.t for seen in bench.log(sending) if seen.has and stopped < seen.t < back)]
-    silence = max((b - a for a, b in pairwise([*times, back] if left else times)), default=0.0)
+    more_to_send = left > WINDOW  # beside what the stopped one has under its intents
+    silence = max((b - a for a, b in pairwise([*times, back] if more_to_send else times)), default=0.0)
     said = [f"{under_way} under intents, of one mailer with a lease"] if under_way > WINDOW else []
     said += [f"nobody sent for {silence:.0f} s"] if silence > STILL_S else []
     note = f"stopped for {back - stopped:.0f} s; the other one waited {silence:.0f} s at most and left {left:,} to send"
