@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from delivery.domain.dkim import SigningKey
 from delivery.use_cases.signing import Signer
 
-from tests.fixtures.sending import MAIN, Campaign, by_topic, mailing, rows, until
+from tests.fixtures.sending import MAIN, Campaign, by_topic, eventually, mailing, rows, until
 
 
 async def test_every_recipient_gets_one_mail_and_the_books_hold(delivery_db, workspace_id, smtp_server):
@@ -207,7 +207,7 @@ async def test_a_stopped_mailer_gives_back_what_it_has_not_begun(delivery_db, wo
     smtp_server.delay_s = 0.2
     await deliver(delivery_db.worker, MAIN, campaign.events())
     async with mailing(delivery_db, smtp_server.port):
-        await asyncio.sleep(0.6)
+        await eventually(lambda: bool(smtp_server.recipients))
     found = await rows(delivery_db, campaign.id)
     sent = [row["email"] for row in found if row["status"] == "sent"]
     assert sorted(sent) == sorted(smtp_server.recipients)
