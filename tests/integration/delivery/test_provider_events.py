@@ -1,31 +1,31 @@
 """What mail providers tell over HTTP: theirs or not, once or fifty times."""
 
 import base64
-import hmac
 import json
 import time
-from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from common.contracts.email import EmailBouncedV1, EmailComplainedV1, EmailDeliveredV1
-from common.testing.deliver import outbox_events
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from delivery.main import create_app
 from delivery.settings import Settings
-from delivery.use_cases.amazon import Unfetched
 
-from tests.fixtures.returning import return_path, sent
-from tests.fixtures.sending import Campaign, by_topic
-
-TOPIC = "arn:aws:sns:eu-west-1:123456789012:bounces"
-CERTIFICATE = f"https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-{'ab' * 16}.pem"
-MAILGUN_KEY = "key-of-the-tests"
+from tests.fixtures.providers import (
+    CERTIFICATE,
+    MAILGUN_KEY,
+    TOPIC,
+    Amazon,
+    SendGrid,
+    mailgun,
+    postmark,
+    sendgrid_event,
+    ses,
+    sns,
+)
+from tests.fixtures.returning import blocked, sent, told
+from tests.fixtures.sending import Campaign
 
 
 @pytest.fixture
@@ -42,30 +42,6 @@ async def http(delivery_db, workspace_id, service_env, keys, http_client, amazon
         yield client
 
 
-class Amazon:
-    """Amazon's hosts, as far as they are asked."""
-
-    def __init__(self) -> None:
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
-        now = datetime.now(UTC)
-        made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(self.key.public_key())
-        made = made.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
-        self.pem = made.sign(self.key, SHA256()).public_bytes(Encoding.PEM)
-        self.fetched: list[str] = []
-        self.down = False
-
-    async def certificate(self, url):
-        assert url == CERTIFICATE
-        return await self.fetch(url)
-
-    async def fetch(self, url):
-        if self.down:
-            raise Unfetched("it is down")
-        self.fetched.append(url)
-        return self.pem
-
-
 @pytest.fixture
 def amazon():
     return Amazon()
@@ -78,43 +54,12 @@ async def endpoint(http, **body):
     return urlsplit(answer.json()["url"]).path
 
 
-async def told(db, kind):
-    return [event.data for event in by_topic(await outbox_events(db.worker), kind)]
-
-
-async def blocked(db):
-    async with db.worker.connection() as connection:
-        found = await connection.fetch("select subject, own_reason from blocks where own_id is not null")
-    return {one["subject"]: one["own_reason"] for one in found}
-
-
 async def nothing_happened(db):
     async with db.worker.connection() as connection:
         return await connection.fetchval("select count(*) from returns") == 0 and not await blocked(db)
 
 
 # SendGrid
-
-
-class SendGrid:
-    def __init__(self):
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        public = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        self.written = base64.b64encode(public).decode()
-
-    def signed(self, events):
-        body, at = json.dumps(events).encode(), str(int(time.time()))
-        signature = base64.b64encode(self.key.sign(at.encode() + body, ec.ECDSA(SHA256()))).decode()
-        return body, {
-            "X-Twilio-Email-Event-Webhook-Signature": signature, "X-Twilio-Email-Event-Webhook-Timestamp": at,
-        }  # fmt: skip
-
-
-def sendgrid_event(row, event, n=0, **more):
-    return {
-        "email": row["email"], "event": event, "sg_event_id": f"{event}-{row['id']}-{n}", "sg_message_id": "x",
-        "smtp-id": f"<{row['id']}@shop.test>", "timestamp": int(time.time()), **more,
-    }  # fmt: skip
 
 
 async def test_sendgrid_events_count_once_however_often_they_come(http, delivery_db, rows):
@@ -172,20 +117,6 @@ async def test_sendgrid_without_its_key_is_not_set_up(http):
 # Mailgun
 
 
-def mailgun(row, event="failed", *, key=MAILGUN_KEY, token="t" * 50, at=None, id_="1", **more):
-    at = str(int(at or time.time()))
-    signature = hmac.digest(key.encode(), (at + token).encode(), "sha256").hex()
-    return {
-        "signature": {"timestamp": at, "token": token, "signature": signature},
-        "event-data": {
-            "id": id_, "event": event, "severity": "permanent", "recipient": row["email"], "reason": "generic",
-            "envelope": {"sender": return_path(row)}, "message": {"headers": {"message-id": f"{row['id']}@shop.test"}},
-            "delivery-status": {"code": 550, "message": "5.1.1 The email account does not exist"},
-            **more,
-        },
-    }  # fmt: skip
-
-
 async def test_mailgun_events_count_once(http, delivery_db, rows):
     path = await endpoint(http, provider="mailgun", signing_key=MAILGUN_KEY)
     for _ in range(3):
@@ -223,14 +154,6 @@ async def test_a_signature_of_mailguns_is_good_for_one_event(http, delivery_db, 
 # Postmark
 
 
-def postmark(row, kind="HardBounce", **more):
-    return {
-        "RecordType": "Bounce", "ID": 42, "Type": kind, "MessageID": "883953f4-6105-42a2-a16a-77a8eac79483",
-        "Email": row["email"], "From": "news@shop.test", "Description": "Unknown user",
-        "Details": "smtp;550 5.1.1 the account does not exist", "Metadata": {"barid": return_path(row)}, **more,
-    }  # fmt: skip
-
-
 async def test_postmark_events_count_once_and_only_with_the_password(http, delivery_db, rows):
     path = await endpoint(http, provider="postmark", username="barid", password="long enough")
     for given in (None, ("barid", "wrong"), ("other", "long enough")):
@@ -251,36 +174,6 @@ async def test_postmark_events_count_once_and_only_with_the_password(http, deliv
 
 
 # Amazon SES
-
-
-def sns(amazon, message, *, kind="Notification", version="2", topic=TOPIC, **more):
-    body = {
-        "Type": kind, "MessageId": "22b80b92", "TopicArn": topic, "Timestamp": "2026-03-21T08:00:00.000Z",
-        "Message": message if isinstance(message, str) else json.dumps(message), "SignatureVersion": version,
-        "SigningCertURL": CERTIFICATE, **more,
-    }  # fmt: skip
-    names = ["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
-    signed = "".join(f"{name}\n{body[name]}\n" for name in names if name in body)
-    digest = SHA1() if version == "1" else SHA256()
-    body["Signature"] = base64.b64encode(amazon.key.sign(signed.encode(), PKCS1v15(), digest)).decode()
-    return body
-
-
-def ses(row, kind="Bounce", **more):
-    about = {
-        "Bounce": {"bounceType": "Permanent", "bounceSubType": "General", "feedbackId": "f1", "bouncedRecipients": [
-            {"emailAddress": row["email"], "action": "failed", "status": "5.1.1",
-             "diagnosticCode": "smtp; 550 5.1.1 user unknown"}]},
-        "Complaint": {"feedbackId": "f2", "complainedRecipients": [{"emailAddress": row["email"]}]},
-        "Delivery": {"timestamp": "2026-03-21T08:00:01Z", "recipients": [row["email"]], "smtpResponse": "250 ok"},
-        "DeliveryDelay": {"delayType": "MailboxFull", "timestamp": "x", "delayedRecipients": [
-            {"emailAddress": row["email"], "status": "4.2.2", "diagnosticCode": "smtp; 452 4.2.2 mailbox full"}]},
-    }[kind]  # fmt: skip
-    field = kind[0].lower() + kind[1:]
-    return {
-        "notificationType": kind, field: {**about, **more},
-        "mail": {"messageId": "0100", "source": return_path(row), "destination": [row["email"]]},
-    }  # fmt: skip
 
 
 async def ses_endpoint(http):

@@ -3,15 +3,14 @@
 import pytest
 from common.contracts.email import EmailBouncedV1, EmailComplainedV1, EmailRepliedV1, EmailSentV1
 from common.ids import new_id
-from common.testing.deliver import outbox_events
 from delivery.domain.claims import Matcher
 from delivery.domain.returns import read_returns
 from delivery.main import create_app
 from delivery.settings import Settings
 from delivery.use_cases.returns import take_returns
 
-from tests.fixtures.returning import PATHS, dsn, mail, return_path, sent
-from tests.fixtures.sending import KEYS, Campaign, by_topic
+from tests.fixtures.returning import PATHS, blocked, dsn, mail, return_path, sent, told
+from tests.fixtures.sending import KEYS, Campaign
 
 MAIL = {"content-type": "message/rfc822"}
 
@@ -34,16 +33,6 @@ def post(delivery_db, workspace_id, service_env, keys, http_client):
 @pytest.fixture
 async def three(delivery_db, workspace_id):
     return await sent(delivery_db, Campaign(workspace_id, n=3))
-
-
-async def blocked(db):
-    async with db.worker.connection() as connection:
-        rows = await connection.fetch("select subject, own_reason from blocks where own_id is not null")
-    return {row["subject"]: row["own_reason"] for row in rows}
-
-
-async def told(db, kind):
-    return [event.data for event in by_topic(await outbox_events(db.worker), kind)]
 
 
 async def test_a_signed_bounce_of_a_bad_mailbox_blocks_at_once_and_is_told(post, delivery_db, three):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from common.contracts.email import EmailBouncedV1, EmailRepliedV1
-from common.testing.deliver import deliver, outbox_events
+from common.testing.deliver import deliver
 from delivery.domain.bounces import classify_mail
 from delivery.domain.claims import Matcher
 from delivery.domain.return_path import ReturnPaths
@@ -21,22 +21,12 @@ from delivery.main import create_app
 from delivery.settings import Settings
 from delivery.use_cases.intake import Intake
 
-from tests.fixtures.returning import PATHS, RING, dsn, known, mail, return_path, sent
-from tests.fixtures.sending import KEYS, MAIN, Campaign, by_topic, eventually, mailing, until
+from tests.fixtures.returning import PATHS, RING, blocked, dsn, known, mail, return_path, sent, told
+from tests.fixtures.sending import KEYS, MAIN, Campaign, eventually, mailing, until
 from tests.fixtures.stack import free_port
 
 CORPUS = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "bounces"
 MATCHER = Matcher(ReturnPaths(RING), KEYS)
-
-
-async def told(db, kind):
-    return [event.data for event in by_topic(await outbox_events(db.worker), kind)]
-
-
-async def blocked(db):
-    async with db.worker.connection() as connection:
-        rows = await connection.fetch("select subject, own_reason from blocks where own_id is not null")
-    return {row["subject"]: row["own_reason"] for row in rows}
 
 
 async def test_a_bounce_of_a_mail_as_it_was_sent_keeps_the_next_one_from_going_out(

@@ -33,7 +33,7 @@ class Calendar:
         return self.at
 
     def monotonic(self):
-        raise NotImplementedError
+        return self.at.timestamp()
 
 
 async def warming(db, workspace_id, *daily, domain="shop.test"):

@@ -4,7 +4,8 @@
 class ContentError(ValueError):
     """The content cannot be compiled.
 
-    `code` is stable; `where` names variant and part ("variant fa, html"); `mend` says how to put it right.
+    `code` is stable; `where` names variant and part ("variant fa, html"); `mend` says how to put it right; `told` says
+    the place and what is wrong there.
     """
 
     def __init__(
@@ -26,7 +27,15 @@ class ContentError(ValueError):
         self.variant = variant
         self.part = part
         place = f"{where}, line {line}" if line else where
-        super().__init__(f"{place}: {message}" + (f" {mend}" if mend else ""))
+        self.told = f"{place}: {message}"
+        super().__init__(self.told + (f" {mend}" if mend else ""))
+
+    @property
+    def params(self) -> dict[str, str | int | None]:
+        """What a front end needs to show the place."""
+        return {
+            "where": self.where, "line": self.line, "reason": self.code, "variant": self.variant, "part": self.part,
+        }  # fmt: skip
 
 
 def at(variant: str, part: str, line: int | None, message: str, mend: str = "", *, code: str) -> ContentError:

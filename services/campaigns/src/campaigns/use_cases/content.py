@@ -91,16 +91,7 @@ async def _compile(variants: list[Variant], footer: Footer | None, tracking: Tra
 
 def invalid(error: ContentError) -> InvalidContent:
     """The problem for an error of the compiler."""
-    place = f"{error.where}, line {error.line}" if error.line else error.where
-    return InvalidContent(
-        f"{place}: {error.message}",
-        mend=error.mend or None,
-        where=error.where,
-        line=error.line,
-        reason=error.code,
-        variant=error.variant,
-        part=error.part,
-    )
+    return InvalidContent(error.told, mend=error.mend or None, **error.params)
 
 
 def _tracking(draft: Draft) -> Tracking:

@@ -111,16 +111,7 @@ async def _compiled(source: MailSource) -> dict[str, Any]:
         # Off the loop: MJML and CSS of a long mail take long enough for other requests to notice.
         return (await asyncio.to_thread(compile_mail, source)).payload()
     except ContentError as error:
-        place = f"{error.where}, line {error.line}" if error.line else error.where
-        raise InvalidContent(
-            f"{place}: {error.message}",
-            mend=error.mend or None,
-            where=error.where,
-            line=error.line,
-            reason=error.code,
-            variant=error.variant,
-            part=error.part,
-        ) from error
+        raise InvalidContent(error.told, mend=error.mend or None, **error.params) from error
 
 
 async def _sender(tx: Tx, workspace_id: UUID, sender_id: UUID) -> asyncpg.Record:
