@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from common.bus.kafka import KafkaOptions
 from common.db.pool import Connection
@@ -22,6 +23,7 @@ from consumer_offsets where consumer = $1
 """
 
 _PERIOD_S = 0.1
+_LOOK_S = 0.003
 
 
 async def work_off(
@@ -65,21 +67,31 @@ async def worker(db: ServiceDatabase, bus: KafkaOptions | str, only: str) -> Asy
 
 @asynccontextmanager
 async def limited(pid: int, share: float) -> AsyncIterator[None]:
-    """Stop a process for a part of every tenth of a second, as the kernel does with one at its CPU limit."""
+    """Stop a process for the rest of every tenth of a second in which it used its share, as its CPU limit would."""
 
     async def throttle() -> None:
         while True:
-            os.kill(pid, signal.SIGSTOP)
-            await asyncio.sleep(_PERIOD_S * (1 - share))
-            os.kill(pid, signal.SIGCONT)
-            await asyncio.sleep(_PERIOD_S * share)
+            ends, allowed = time.perf_counter() + _PERIOD_S, _used_s(pid) + _PERIOD_S * share
+            while time.perf_counter() < ends:
+                if _used_s(pid) >= allowed:
+                    os.kill(pid, signal.SIGSTOP)
+                    await asyncio.sleep(max(0.0, ends - time.perf_counter()))
+                    os.kill(pid, signal.SIGCONT)
+                    break
+                await asyncio.sleep(_LOOK_S)
 
     task = asyncio.create_task(throttle())
     try:
         yield
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, ProcessLookupError):
+        with contextlib.suppress(asyncio.CancelledError, ProcessLookupError, FileNotFoundError):
             await task
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+def _used_s(pid: int) -> float:
+    """CPU of all threads so far, to the nanosecond: the ticks of /proc/<pid>/stat are too coarse for a limit."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
