@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from analytics.consumers.subscriptions import ingest, scoring
+from analytics.db import clicks
 from analytics.domain.machines import Rules
 from analytics.main import create_app
 from analytics.settings import Settings
@@ -213,3 +214,32 @@ async def test_clicks_of_single_mail_are_judged_and_not_counted(
     await deliver(analytics_db.worker, ingest(), [started, click])
     assert await told(analytics_db) == {click.id: (True, "fast_click", 1)}
     assert (await report(api, campaign_id))["clicks"] == {"total": 0, "unique": 0, "machine": 0}
+
+
+async def test_judging_a_few_clicks_does_not_read_the_whole_workspace(
+    analytics_db: Any, workspace_id: UUID, campaign_id: UUID
+) -> None:
+    async with analytics_db.worker.connection() as connection:
+        # As it is before anybody has analysed the tables: the planner knows nothing of how much is in them.
+        await connection.execute(
+            """
+            insert into message_status
+              (workspace_id, message_id, campaign_id, variant_id, revision, status, failure, at)
+            select $1, gen_random_uuid(), $2, 'fa', 2, 'sent', '', now() from generate_series(1, 20000)
+            """,
+            workspace_id,
+            campaign_id,
+        )
+        await connection.execute(
+            """
+            insert into clicks (workspace_id, message_id, event_id, at, link, kind, campaign_id, variant_id, rules)
+            select workspace_id, message_id, gen_random_uuid(), now(), 0, 'campaign', campaign_id, 'fa', 1
+            from message_status limit 5000
+            """
+        )
+        few = await connection.fetch("select workspace_id, message_id from clicks limit 20")
+        columns = [row["workspace_id"] for row in few], [row["message_id"] for row in few]
+        for query in (clicks.OF, clicks.CLICKED):
+            plan = await connection.fetchval(f"explain (analyze, buffers, format json) {query}", *columns)
+            read = plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"]
+            assert read < 20 * len(few), query

@@ -17,19 +17,26 @@ select w, m, e, at, c, l, k, p, g, v, r, r, $12
  order by w, m, e
 on conflict do nothing
 """
+# 64 of them, not one a message: a batch has thousands, and the table of locks is small.
 _LOCK = """
 select pg_advisory_xact_lock(l) from (
-  select distinct hashtextextended('click' || m::text, 0) as l from unnest($1::uuid[]) as m order by 1) locks
+  select distinct hashtextextended('click', 0) + hashtextextended(m::text, 0) % 64 as l
+    from unnest($1::uuid[]) as m order by 1) locks
 """
-_OF = """
-select c.*, s.at as sent_at from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, message_id)
-  join clicks c using (workspace_id, message_id)
-  left join message_status s on s.workspace_id = c.workspace_id and s.message_id = c.message_id and s.status = 'sent'
+# By the primary keys, message by message, even before there are statistics: joined as sets, or with the status among
+# the conditions, which another index has, each batch read all messages of the workspace.
+OF = """
+select c.*, (select case when s.status = 'sent' then s.at end from message_status s
+              where s.workspace_id = c.workspace_id and s.message_id = c.message_id) as sent_at
+  from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, message_id)
+ cross join lateral (
+   select * from clicks where workspace_id = k.workspace_id and message_id = k.message_id offset 0) c
  order by c.workspace_id, c.message_id, c.event_id
 """
-_CLICKED = """
-select distinct c.workspace_id, c.message_id from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, message_id)
-  join clicks c using (workspace_id, message_id)
+CLICKED = """
+select distinct k.workspace_id, k.message_id from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, message_id)
+ cross join lateral (
+   select from clicks where workspace_id = k.workspace_id and message_id = k.message_id limit 1) c
 """
 _JUDGE = """
 update clicks c set rule = u.rule, rules = $5, settled = c.settled or $6,
@@ -93,12 +100,12 @@ async def add(tx: Connection, clicks: Sequence[NewClick], rules: int) -> None:
 
 async def of_messages(tx: Connection, keys: Keys) -> list[Record]:
     """All clicks of these messages, with the time each message was sent, if that is known."""
-    return await tx.fetch(_OF, *_columns(keys))
+    return await tx.fetch(OF, *_columns(keys))
 
 
 async def clicked(tx: Connection, keys: Keys) -> list[tuple[UUID, UUID]]:
     """Those of these messages that have clicks."""
-    return [(row["workspace_id"], row["message_id"]) for row in await tx.fetch(_CLICKED, *_columns(keys))]
+    return [(row["workspace_id"], row["message_id"]) for row in await tx.fetch(CLICKED, *_columns(keys))]
 
 
 async def set_rules(
