@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from common.bus import open_producer, open_reader
+from common.bus import open_producer, open_reader, reach
 from common.bus.kafka import KafkaOptions, KafkaProducer
 from common.bus.kafka.topics import Found, apply, check, plan, wanted
 from common.bus.port import BusUnavailable
@@ -133,16 +133,23 @@ class TestApply:
         assert [c.kind for c in plan([STATE], {STATE.name: Found(1, 1, have, have)}, options)] == ["keep"]
 
 
+async def assigned(settings, group, topics):
+    async with open_reader(settings, group, topics) as reader, asyncio.timeout(20):
+        while not await reader.assignment():  # noqa: ASYNC110 - it must be asked
+            await asyncio.sleep(0.05)
+
+
 class TestUnusable:
     async def test_an_unreachable_broker_is_one_line_that_names_the_setting(self):
         settings = SharedSettings(bus="kafka", kafka_bootstrap="127.0.0.1:1")
         with pytest.raises(BusUnavailable, match=r"BARID_KAFKA_BOOTSTRAP=127\.0\.0\.1:1 cannot be used") as raised:
-            async with open_producer(settings):
-                pass
+            await reach(settings, ["email.sent"])
         assert "\n" not in raised.value.message
         with pytest.raises(BusUnavailable, match=r"BARID_KAFKA_BOOTSTRAP=127\.0\.0\.1:1"):
-            async with open_reader(settings, "contacts.main", ["email.sent"]):
-                pass
+            async with open_producer(settings) as producer:
+                await producer.ready()
+        with pytest.raises(BusUnavailable, match=r"BARID_KAFKA_BOOTSTRAP=127\.0\.0\.1:1"):
+            await assigned(settings, "contacts.main", ["email.sent"])
 
     async def test_an_address_that_is_none(self):
         for address in ("nonsense", "host:port", ""):

@@ -8,7 +8,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from common.bus import open_producer, open_reader
+from common.bus import open_producer, open_reader, reach
 from common.bus.kafka import KafkaOptions, KafkaProducer, groups_of
 from common.bus.kafka.topics import apply
 from common.contracts.envelope import Record
@@ -46,7 +46,8 @@ def consumers_of(worker):
 @pytest.mark.parametrize("service", RELAYS)
 async def test_a_relay_writes_what_its_service_owns_and_nothing_else(guarded, service):
     settings, owned = settings_of(guarded, f"{service}-relay"), [topic.name for topic in owned_by(service)]
-    async with open_producer(settings, owned) as producer:
+    await reach(settings, owned)
+    async with open_producer(settings) as producer:
         await producer.ready()
         await producer.publish([record(name) for name in owned])
         for name in sorted(BY_NAME.keys() - set(owned)):
@@ -60,10 +61,11 @@ async def test_a_worker_reads_what_its_consumers_consume_in_their_groups(guarded
     async with open_producer(SharedSettings(bus="kafka", kafka_bootstrap=guarded.address)) as anybody:
         written = [record(name) for names in consumers_of(worker).values() for name in names]
         await anybody.publish(written)
-    async with open_producer(settings, ()) as readiness:
+    async with open_producer(settings) as readiness:
         await readiness.ready()
     for consumer, names in consumers_of(worker).items():
         wanted = {f"{name}:{n}" for name in names for n in range(BY_NAME[name].partitions)}
+        await reach(settings, names)
         async with open_reader(settings, consumer, names) as reader, asyncio.timeout(60):
             while (held := await reader.assignment()) != wanted:
                 assert held <= wanted
@@ -88,7 +90,7 @@ async def test_a_worker_writes_nothing_and_reads_nothing_else(guarded, worker):
     mine = sorted({name for names in consumers_of(worker).values() for name in names})
     foreign = next(topic.name for topic in TOPICS if topic.name not in mine)
     with pytest.raises(BaridError, match=f"no topic {foreign}"):
-        await join(settings, next(iter(consumers_of(worker))), [foreign])
+        await reach(settings, [foreign])
     with pytest.raises(BaridError, match=r"may not do this .*GroupAuthorizationFailedError"):
         await join(settings, "contacts.other", mine[:1])
     with pytest.raises(BaridError, match=r"may not do this .*TopicAuthorizationFailedError"):

@@ -52,7 +52,7 @@ async def health(shared: SharedSettings, processes: Sequence[tuple[str, str, Ser
             stack.push_async_callback(database.close)
             parts[f"{service} database"] = _fits(database, service)
         if any("bus" in NEEDS[process] for _, process, _ in needing):
-            parts["bus"] = (await stack.enter_async_context(open_producer(shared, ()))).ready
+            parts["bus"] = (await stack.enter_async_context(open_producer(shared))).ready
         ended = asyncio.Event()
         serving = asyncio.create_task(serve_on(Health(parts), listener, ended), name="health")
         try:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from common.bus.port import Producer, Reader
-from common.contracts.topics import BY_NAME
 from common.settings import SharedSettings
 
 
@@ -17,18 +16,15 @@ async def reach(settings: SharedSettings, topics: Iterable[str]) -> None:
 
 
 @asynccontextmanager
-async def open_producer(settings: SharedSettings, topics: Iterable[str] | None = None) -> AsyncIterator[Producer]:
-    """A producer on the configured transport. Raises in one line when it cannot be used.
+async def open_producer(settings: SharedSettings) -> AsyncIterator[Producer]:
+    """A producer on the configured transport; it connects when it is first used, and again whenever it must.
 
-    `topics`: those it will write, which are looked at first; all of them without it. A service's own user at the
-    broker sees no others.
+    Nothing is asked of a broker here: what a start needs `guard` has looked at (see `reach`), and a broker that goes
+    away a moment later ends no process.
     """
     if settings.bus == "kafka":
         from common.bus.kafka import KafkaOptions, KafkaProducer
 
-        names = BY_NAME if topics is None else [*topics]
-        if names:
-            await reach(settings, names)
         producer = KafkaProducer(KafkaOptions.of(settings))
         try:
             yield producer
@@ -43,11 +39,10 @@ async def open_producer(settings: SharedSettings, topics: Iterable[str] | None =
 
 @asynccontextmanager
 async def open_reader(settings: SharedSettings, group: str, topics: Sequence[str]) -> AsyncIterator[Reader]:
-    """A member of a group on the configured transport; leaves the group at the end."""
+    """A member of a group on the configured transport, which joins when it is first used; it leaves at the end."""
     if settings.bus == "kafka":
         from common.bus.kafka import KafkaOptions, KafkaReader
 
-        await reach(settings, topics)
         member = KafkaReader(KafkaOptions.of(settings), group, topics)
         try:
             yield member

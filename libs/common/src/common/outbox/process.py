@@ -7,7 +7,6 @@ import structlog
 
 from common.bus import open_producer
 from common.bus.upkeep import keep
-from common.contracts.topics import owned_by
 from common.db.pool import Database
 from common.outbox.relay import run_relay
 from common.settings import ServiceSettings
@@ -20,7 +19,7 @@ async def run(service: str, settings: ServiceSettings, stop: asyncio.Event) -> N
     db = await Database.open(settings.require_url("worker"), name=f"{service} relay", max_size=2)
     upkeep = asyncio.create_task(keep(settings), name="bus upkeep")
     try:
-        async with open_producer(settings, [topic.name for topic in owned_by(service)]) as producer:
+        async with open_producer(settings) as producer:
             await run_relay(db, producer, stop, service)
     finally:
         upkeep.cancel()
