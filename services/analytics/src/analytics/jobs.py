@@ -6,11 +6,12 @@ from common import metrics
 from common.db.pool import Database
 from common.jobs import Periodic, run_jobs
 
-from analytics.db import drift, facts, scores
+from analytics.db import drift, facts, fared, scores
 from analytics.settings import Settings
 from analytics.use_cases.judging import judge_again
 
 HOUR_S = 3600.0
+LATE_BATCH = 2000
 FORGET_SCORED_AFTER_DAYS = 730
 
 
@@ -26,6 +27,14 @@ async def prune_scored(database: Database) -> None:
         await scores.prune(tx, FORGET_SCORED_AFTER_DAYS)
 
 
+async def count_late(database: Database) -> None:
+    """What was told of messages before their sending was."""
+    while True:
+        async with database.transaction() as tx:
+            if not await fared.count_late(tx, LATE_BATCH):
+                return
+
+
 async def measure_drift(database: Database) -> None:
     """How far the counts here are from the ledger's."""
     async with database.connection() as connection:
@@ -33,6 +42,7 @@ async def measure_drift(database: Database) -> None:
 
 
 PERIODICS = (
+    Periodic("count_late", 30.0, count_late),
     Periodic("judge_again", 5.0, judge_again),
     Periodic("facts_partitions", HOUR_S, make_partitions),
     Periodic("prune_scored", 24 * HOUR_S, prune_scored),

@@ -10,7 +10,7 @@ from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
-from analytics.db import deliverability as rows
+from analytics.db import deferrals, fared
 from analytics.domain.deliverability import Figures, Severity, recommend
 from analytics.errors import BadPeriod
 
@@ -78,29 +78,32 @@ async def get_deliverability_report(
     if since is None or not fits:
         raise BadPeriod("`from` lies before `to`, by at most 92 days", mend="Give another `from` or `to`.")
     found = figures_of(
-        await rows.fared(tx, caller.workspace_id, since, until),
-        await rows.deferred(tx, caller.workspace_id, since, until),
+        await fared.between(tx, caller.workspace_id, since, until),
+        await deferrals.between(tx, caller.workspace_id, since, until),
     )
     ordered = sorted(found, key=lambda one: (-one.tried, one.provider))
     return DeliverabilityReport(since=since, until=until, providers=[_out(one, ordered) for one in ordered])
 
 
-def figures_of(fared: Iterable[Record], deferred: dict[str, tuple[int, int]]) -> list[Figures]:
+def figures_of(counts: Iterable[Record], deferred: dict[str, tuple[int, int]]) -> list[Figures]:
     """Rows of the database as figures."""
     found: dict[str, Figures] = {}
-    for row in fared:
+    for row in counts:
         one = found.setdefault(row["provider"], Figures(row["provider"]))
-        if row["status"] == "failed":
-            one.failed += row["n"]
-            one.bounced[row["failure"]] += row["n"]
-            continue
-        one.sent += row["n"]
-        one.complained += row["complained"]
-        one.opened += row["opened"]
-        if row["bounce"] is None:
-            one.delivered += row["n"]
-        else:
-            one.bounced[row["reason"]] += row["n"]
+        match row["measure"]:
+            case "sent":
+                one.sent += row["n"]
+                one.delivered += row["n"]
+            case "failed":
+                one.failed += row["n"]
+                one.bounced[row["reason"]] += row["n"]
+            case "bounced":
+                one.delivered -= row["n"]
+                one.bounced[row["reason"]] += row["n"]
+            case "complained":
+                one.complained += row["n"]
+            case "opened":
+                one.opened += row["n"]
     for provider, (messages, times) in deferred.items():
         one = found.setdefault(provider, Figures(provider))
         one.deferred, one.deferrals = messages, times

@@ -15,7 +15,7 @@ from common.contracts.email import (
 from common.contracts.envelope import Received
 from common.db.pool import Connection
 
-from analytics.db import bounces, clicks, deliverability, facts, statuses, touches
+from analytics.db import bounces, clicks, deferrals, facts, statuses, touches
 from analytics.use_cases.judging import RULES, judge_clicks
 
 NO_VARIANT = ""
@@ -56,7 +56,7 @@ def store_status(status: str) -> Callable[[Connection, Sequence[Received[Any]]],
 async def store_deferrals(tx: Connection, events: Sequence[Received[EmailDeferredV1]]) -> None:
     """Store that messages were put off, each time."""
     await store_status("deferred")(tx, events)
-    await deliverability.add_deferrals(
+    await deferrals.add(
         tx,
         [
             (event.workspace_id, event.id, event.data.message_id, event.data.provider, event.time)

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from common.db.pool import Connection
 
+from analytics.db import fared
+
 # A hard bounce is the last word; of two alike the earlier one stands.
 _PUT = """
 insert into bounces as b (workspace_id, message_id, campaign_id, bounce, reason, at, event_id)
@@ -38,7 +40,7 @@ class Bounce:
 
 
 async def put(tx: Connection, bounces: Sequence[Bounce]) -> None:
-    """Let the gravest, then the earliest bounce of each message stand."""
+    """Let the gravest, then the earliest bounce of each message stand, and count it."""
     await tx.execute(
         _PUT,
         [b.workspace_id for b in bounces],
@@ -49,6 +51,9 @@ async def put(tx: Connection, bounces: Sequence[Bounce]) -> None:
         [b.at for b in bounces],
         [b.event_id for b in bounces],
     )
+    if bounces:
+        await fared.lock(tx)
+        await fared.count_bounces(tx, sorted({(b.workspace_id, b.message_id) for b in bounces}))
 
 
 async def of_campaign(tx: Connection, workspace_id: UUID, campaign_id: UUID) -> dict[tuple[str, str], int]:

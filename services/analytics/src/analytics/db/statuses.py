@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from asyncpg import Record
 from common.db.pool import Connection
 
-# Several consumers add to one campaign's counters; a counter is the sum of its shards.
-SHARD = "(pg_backend_pid() % 8)::smallint"
+from analytics.db import fared
+from analytics.db.fared import SHARD
 
 _LOCK = """
-select s.workspace_id, s.message_id, s.campaign_id, s.variant_id, s.revision, s.status, s.failure
+select s.workspace_id, s.message_id, s.campaign_id, s.variant_id, s.revision, s.status, s.failure, s.at,
+       s.provider, s.counted
 from message_status s
 join unnest($1::uuid[], $2::uuid[]) as k (workspace_id, message_id)
   on s.workspace_id = k.workspace_id and s.message_id = k.message_id
@@ -22,12 +24,12 @@ for update of s
 
 _UPSERT = """
 insert into message_status (workspace_id, message_id, campaign_id, variant_id, revision, status, failure, at,
-                            provider)
+                            provider, counted)
 select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::text[],
-                     $8::timestamptz[], $9::text[])
+                     $8::timestamptz[], $9::text[], $10::boolean[])
 on conflict (workspace_id, message_id) do update
   set revision = excluded.revision, status = excluded.status, failure = excluded.failure, at = excluded.at,
-      provider = coalesce(excluded.provider, message_status.provider)
+      provider = coalesce(excluded.provider, message_status.provider), counted = excluded.counted
   where excluded.revision > message_status.revision
 """
 
@@ -76,7 +78,7 @@ async def apply(tx: Connection, statuses: Sequence[Status]) -> None:
         for row in await tx.fetch(_LOCK, [key[0] for key in latest], [key[1] for key in latest])
     }
     moves: Counter[tuple[UUID, UUID, str, str, str]] = Counter()
-    winners = []
+    winners: list[tuple[Status, Record | None]] = []
     for key, status in sorted(latest.items()):
         old = before.get(key)
         if old is not None and old["revision"] >= status.revision:
@@ -84,25 +86,50 @@ async def apply(tx: Connection, statuses: Sequence[Status]) -> None:
         if old is not None:
             moves[old["workspace_id"], old["campaign_id"], old["variant_id"], old["status"], old["failure"]] -= 1
         moves[status.workspace_id, status.campaign_id, status.variant_id, status.status, status.failure] += 1
-        winners.append(status)
+        winners.append((status, old))
     if not winners:
         return
+    counted = await _count_fared(tx, winners)
     await tx.execute(
         _UPSERT,
-        [s.workspace_id for s in winners],
-        [s.message_id for s in winners],
-        [s.campaign_id for s in winners],
-        [s.variant_id for s in winners],
-        [s.revision for s in winners],
-        [s.status for s in winners],
-        [s.failure for s in winners],
-        [s.at for s in winners],
-        [s.provider for s in winners],
+        [s.workspace_id for s, _ in winners],
+        [s.message_id for s, _ in winners],
+        [s.campaign_id for s, _ in winners],
+        [s.variant_id for s, _ in winners],
+        [s.revision for s, _ in winners],
+        [s.status for s, _ in winners],
+        [s.failure for s, _ in winners],
+        [s.at for s, _ in winners],
+        [s.provider for s, _ in winners],
+        counted,
     )
     changed = [(key, n) for key, n in moves.items() if n]
     if changed:
         columns = zip(*(key for key, _ in changed), strict=True)
         await tx.execute(_COUNT, *(list(column) for column in columns), [n for _, n in changed])
+
+
+async def _count_fared(tx: Connection, winners: Sequence[tuple[Status, Record | None]]) -> list[bool]:
+    """Count how mail fared, before the new statuses are stored; which of them count."""
+    counts: Counter[fared.Key] = Counter()
+    moved: list[tuple[fared.Message, fared.Key]] = []
+    counted = []
+    for status, old in winners:
+        provider = status.provider if status.provider or old is None else old["provider"]
+        new = fared.key_of(status.workspace_id, status.at, provider, status.status, status.failure)
+        counted.append(new is not None)
+        if old is not None and old["counted"]:
+            was = fared.key_of(old["workspace_id"], old["at"], old["provider"], old["status"], old["failure"])
+            if was == new:
+                continue
+            if was is not None:
+                moved.append(((old["workspace_id"], old["campaign_id"], old["message_id"]), was))
+        if new is not None:
+            counts[new] += 1
+    if moved:
+        counts.update(await fared.take_out(tx, moved))
+    await fared.add(tx, counts)
+    return counted
 
 
 async def of_campaign(tx: Connection, workspace_id: UUID, campaign_id: UUID) -> dict[tuple[str, str], int]:

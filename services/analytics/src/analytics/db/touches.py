@@ -8,7 +8,8 @@ from uuid import UUID
 from asyncpg import Record
 from common.db.pool import Connection
 
-from analytics.db.statuses import SHARD
+from analytics.db import fared
+from analytics.db.fared import SHARD
 
 ANY_LINK = -1
 
@@ -72,9 +73,10 @@ async def add(tx: Connection, touches: Sequence[Touch]) -> None:
     # A click counts for its link and for the message: two first touches.
     keys = {(t.workspace_id, t.campaign_id, t.message_id, t.kind, link) for t in human for link in {t.link, ANY_LINK}}
     first = set()
-    if keys:
-        rows = await tx.fetch(_FIRST, *(list(column) for column in zip(*sorted(keys), strict=True)))
-        first = {tuple(row) for row in rows}
+    if fared_keys := [key for key in keys if key[3] in fared.TOUCHES]:
+        first |= {tuple(row) for row in await fared.first_touches(tx, fared_keys)}
+    if others := sorted(keys.difference(fared_keys)):
+        first |= {tuple(row) for row in await tx.fetch(_FIRST, *(list(column) for column in zip(*others, strict=True)))}
     totals: Counter[tuple[UUID, UUID, str, str, int, bool]] = Counter()
     uniques: Counter[tuple[UUID, UUID, str, str, int, bool]] = Counter()
     for touch in touches:
