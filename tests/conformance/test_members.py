@@ -5,6 +5,7 @@ import dataclasses
 import math
 import time
 
+from common.consumer.decode import topics
 from common.contracts.leads import SegmentChangedV1
 from common.ids import new_id
 from common.outbox.writer import Outgoing
@@ -36,10 +37,12 @@ class TestMembers:
         one, two = service.runner(), service.runner()
         async with service.running(one):
             async with service.running(two):
+                everything = service.transport.sources(topics(one.consumer))
                 deadline = time.monotonic() + 10
                 while True:
                     shares = [service.transport.share(reader) for reader in service.readers]
-                    if all(shares) and not shares[0] & shares[1] and abs(len(shares[0]) - len(shares[1])) <= 1:
+                    balanced = abs(len(shares[0]) - len(shares[1])) <= 1 and not shares[0] & shares[1]
+                    if balanced and shares[0] | shares[1] == everything:
                         break
                     assert time.monotonic() < deadline, shares
                     await asyncio.sleep(0.05)
@@ -47,7 +50,6 @@ class TestMembers:
                 events = service.segments(200, keys)
                 await producer.publish([as_record(event) for event in events])
                 in_order(await service.until_seen(events))
-            everything = shares[0] | shares[1]
             await service.transport.die(service.readers[1])
             more = [
                 Outgoing(service.workspace_id, SegmentChangedV1(segment_id=key, name="s", revision=6)) for key in keys

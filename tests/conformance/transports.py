@@ -14,6 +14,7 @@ from common.bus.kafka import KafkaOptions, KafkaProducer, KafkaReader, Timing
 from common.bus.kafka.topics import apply
 from common.bus.port import Producer, Reader
 from common.bus.postgres import PostgresBus
+from common.bus.postgres.places import SOURCES
 from common.contracts.topics import BY_NAME
 
 from tests.fixtures.kafka import TestKafka
@@ -40,6 +41,7 @@ class Transport(Protocol):
     def reader(self, group: str, topics: Sequence[str]) -> Reader: ...
     async def die(self, reader: Reader) -> None: ...
     def share(self, reader: Reader) -> frozenset[str]: ...
+    def sources(self, topics: Sequence[str]) -> frozenset[str]: ...
 
     def patient(self, lease_s: float) -> None:
         """Readers made from now on are waited for so long when they say nothing."""
@@ -70,6 +72,9 @@ class OnPostgres:
 
     def share(self, reader: Reader) -> frozenset[str]:
         return reader._held - reader._surplus
+
+    def sources(self, topics: Sequence[str]) -> frozenset[str]:
+        return frozenset(SOURCES)
 
     async def usurp(self, reader: Reader, sources: frozenset[str]) -> None:
         async def all_of_it() -> frozenset[str]:
@@ -111,6 +116,9 @@ class OnKafka:
 
     def share(self, reader: KafkaReader) -> frozenset[str]:
         return frozenset(reader._source(place) for member in reader._members for place in member._held)
+
+    def sources(self, topics: Sequence[str]) -> frozenset[str]:
+        return frozenset(f"{topic}:{n}" for topic in topics for n in range(BY_NAME[topic].partitions))
 
     async def usurp(self, reader: KafkaReader, sources: frozenset[str]) -> None:
         for member in reader._members:
