@@ -87,7 +87,6 @@ class Mailer:
             Transmitter(db, self.ways, self.pool, self.window, self._slowing, self.lease, composer, options, clock, rng)
             for _ in range(self.pool.most)
         ]
-        self._batch = max(1, options.window // 3)
         self._stopping = False
         self._in_doubt = False
         self._closed = asyncio.Event()
@@ -147,7 +146,7 @@ class Mailer:
                 await asyncio.sleep(IDLE_S)
                 continue
             free = self.window.free
-            if free < self._batch and self.window.items:
+            if free < self.window.batch and self.window.items:
                 self.window.freed.clear()
                 await self.window.freed.wait()
                 continue
@@ -211,22 +210,15 @@ class Mailer:
             if not window.outcomes:
                 window.recorded.clear()
                 await window.recorded.wait()
-            await self._gather()
-            batch, window.outcomes = window.outcomes, []
+            if not self._stopping:
+                # A moment for more to come: a commit costs the same for one as for twenty.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(window.full.wait(), FLUSH_AFTER_S)
             by_epoch: dict[int, list[tuple[Item, Any]]] = {}
-            for entry in batch:
+            for entry in window.take_outcomes():
                 by_epoch.setdefault(entry[0].epoch, []).append(entry)
             for epoch, entries in by_epoch.items():
                 await self._record_batch(epoch, entries)
-
-    async def _gather(self) -> None:
-        """A moment for more outcomes to come: a commit costs the same for one as for twenty."""
-        until = time.monotonic() + FLUSH_AFTER_S
-        while len(self.window.outcomes) < self._batch and not self._stopping:
-            left = until - time.monotonic()
-            if left <= 0:
-                return
-            await asyncio.sleep(min(left, 0.005))
 
     async def _record_batch(self, epoch: int, entries: list[tuple[Item, Any]]) -> None:
         batch = [outcome for _, outcome in entries]

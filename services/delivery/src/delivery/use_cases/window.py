@@ -49,7 +49,8 @@ class Item:
 class Window:
     """Items by their place: waiting in `queue`, under way, or with an outcome that is not yet committed.
 
-    `parked`: for a connection of a limited number. The queue gives single mail first, then what has a slot.
+    `parked`: for a connection of a limited number. The queue gives single mail first, then what has a slot. `full`:
+    there are as many outcomes as are worth a commit.
     """
 
     size: int
@@ -61,6 +62,12 @@ class Window:
     outcomes: list[tuple[Item, Outcome]] = field(default_factory=list)
     freed: asyncio.Event = field(default_factory=asyncio.Event)
     recorded: asyncio.Event = field(default_factory=asyncio.Event)
+    full: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def batch(self) -> int:
+        """How many are marked or recorded together, so that others are under way meanwhile."""
+        return max(1, self.size // 3)
 
     @property
     def free(self) -> int:
@@ -110,6 +117,14 @@ class Window:
         )
         self.outcomes.append((item, outcome))
         self.recorded.set()
+        if len(self.outcomes) >= self.batch:
+            self.full.set()
+
+    def take_outcomes(self) -> list[tuple[Item, Outcome]]:
+        """All there are; they stay under their intents until `committed`."""
+        batch, self.outcomes = self.outcomes, []
+        self.full.clear()
+        return batch
 
     def give_back(self, item: Item) -> None:
         """It never began: it waits for another turn."""
