@@ -79,8 +79,6 @@ async def prepare(db: ServiceDatabase, messages: int) -> None:
     closed = AudienceClosedV1(campaign_id=campaign, audience=messages, excluded={}, eligible=messages, batches=1)
     state = CampaignStateV1(campaign_id=campaign, state="running", revision=1)
     await deliver(db.worker, main, [Outgoing(workspace, closed), Outgoing(workspace, state)])
-    async with db.worker.connection() as connection:
-        await connection.execute("analyze")
 
 
 async def send_all(

@@ -7,7 +7,7 @@ from datetime import timedelta
 from random import Random
 
 from common.clock import SYSTEM_CLOCK
-from common.db.pool import Database
+from common.db.pool import BY_KEY, Database
 from common.errors import Misconfigured
 
 from delivery.domain import limits
@@ -34,7 +34,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     sealer = Sealer(settings.sealing_key_ring())
     installation = load_keys(settings.dkim_keys)
     database = await Database.open(
-        settings.require_url("worker"), name="delivery-mailer", max_size=5, idle_timeout_s=IDLE_TRANSACTION_S
+        settings.require_url("worker"),
+        name="delivery-mailer",
+        max_size=5,
+        idle_timeout_s=IDLE_TRANSACTION_S,
+        planner=BY_KEY,
     )
     try:
         signer = Signer(installation, DomainKeys(database, sealer))

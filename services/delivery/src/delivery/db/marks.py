@@ -14,6 +14,7 @@ PLATFORM = UUID(int=0)
 # The share lock on the mailing makes a pause wait for the marks under way: who sees the pause sees their intents.
 # `way`: whose routes a workspace's mail goes over, its own or the platform's. A way has a quota per provider; several
 # providers can share the room of one bucket. `warm`: plans of sending domains; single mail is not held back by them.
+# A block is looked up by its whole key, one scope after the other: of those of a workspace there may be millions.
 # Candidates are more than are wanted, as others may hold some of them; `granted` takes no more than there is room for.
 # A message that was due and had to wait for us does not grow older by it: first_4xx_at moves along. What it waited
 # while its campaign was paused is in that campaign's clock already.
@@ -60,16 +61,20 @@ with want as materialized (
            case when lane > 0 then row_number() over (partition by plan order by lane, turn) end as of_plan
       from locked l) ranked
    where of_provider <= quota and of_bucket <= room and (plan is null or of_plan is null or of_plan <= allowance)
-), verdict as (
-  select l.workspace_id, l.id, l.resumed_at, l.plan, case when l.email is null then 'erased' else (
-    select case when b.own_id is not null then b.own_reason else b.told_reason end from blocks b
-     where b.workspace_id = l.workspace_id and (b.own_id is not null or b.told_blocked)
-       and ((b.scope = 'address' and b.subject = l.address_hash)
-         or (b.scope = 'domain' and b.subject = l.domain_hash)
-         or (b.scope = 'consent' and l.kind <> 'test'
-             and b.subject = uuid_send(l.contact_id) || uuid_send(l.purpose_id)
-             and (l.kind = 'campaign' or b.own_id is not null or b.told_reason = 'unsubscribed')))
-     limit 1) end as reason
+), verdict as materialized (
+  select l.workspace_id, l.id, l.resumed_at, l.plan, case when l.email is null then 'erased' else coalesce(
+    (select case when b.own_id is not null then b.own_reason else b.told_reason end from blocks b
+      where b.workspace_id = l.workspace_id and b.scope = 'address' and b.subject = l.address_hash
+        and (b.own_id is not null or b.told_blocked)),
+    (select case when b.own_id is not null then b.own_reason else b.told_reason end from blocks b
+      where b.workspace_id = l.workspace_id and b.scope = 'domain' and b.subject = l.domain_hash
+        and (b.own_id is not null or b.told_blocked)),
+    (select case when b.own_id is not null then b.own_reason else b.told_reason end from blocks b
+      where b.workspace_id = l.workspace_id and b.scope = 'consent'
+        and b.subject = uuid_send(l.contact_id) || uuid_send(l.purpose_id)
+        and (b.own_id is not null or b.told_blocked)
+        and (l.kind = 'campaign' or (l.kind <> 'test' and (b.own_id is not null or b.told_reason = 'unsubscribed'))))
+  ) end as reason
     from granted l
 ), moved as (
   update messages m
