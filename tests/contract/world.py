@@ -324,6 +324,19 @@ async def _deliver_examples(service: str, database: ServiceDatabase, workspace: 
                 await deliver_records(database.worker, consumer, records)
 
 
+async def _set_aside(database: ServiceDatabase, workspace: UUID) -> None:
+    """Mails that a workspace's own came to and that nobody could read; no API and no event makes them."""
+    async with database.worker.connection() as connection:
+        await connection.execute(
+            """
+            insert into set_aside (id, source, why, envelope, mail, workspace_id)
+            select gen_random_uuid(), 'lmtp', 'unreadable', '{b@mail.test}', $2, $1 from generate_series(1, 3)
+            """,
+            workspace,
+            f"From: mx@{workspace}.example\n\nno such user".encode(),
+        )
+
+
 def build_app(service: str) -> FastAPI:
     """The service's application, with settings from the environment."""
     main = importlib.import_module(f"{service}.main")
@@ -365,6 +378,8 @@ async def two_workspaces(
         by_id = {operation.id: operation for operation in world.operations}
         for workspace in pair:
             await _deliver_examples(service, database, workspace.id)
+            if service == "delivery":
+                await _set_aside(database, workspace.id)
             for name in SEEDS.get(service, ()):
                 await world.harvest()
                 operation = by_id[name]

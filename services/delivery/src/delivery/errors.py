@@ -65,6 +65,19 @@ class BounceTooManyParts(Invalid):
     remedy = "Send the mail that came back as it came, not a collection of them"
 
 
+class SetAsideNotFound(NotFound):
+    """No such mail of this workspace is set aside; after a week none is kept."""
+
+    code = "set_aside_not_found"
+
+
+class StillUnreadable(Invalid):
+    """The mail cannot be read or stored by this version either."""
+
+    code = "still_unreadable"
+    remedy = "GET /v1/bounces/set-aside/{set_aside_id}/mail gives it as it came; tell an operator what it is"
+
+
 class DomainNotFound(NotFound):
     """There is no such domain in this workspace."""
 

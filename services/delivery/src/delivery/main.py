@@ -6,7 +6,7 @@ from common.web.app import create_app as create_base_app
 from common.web.server import serve
 from fastapi import FastAPI
 
-from delivery.api import bounces, domains, messages, provider_events, routes, single_mail, warmups
+from delivery.api import bounces, domains, messages, provider_events, routes, set_aside, single_mail, warmups
 from delivery.dns.resolver import Resolver
 from delivery.domain.claims import Matcher
 from delivery.domain.domain_checks import Facts
@@ -29,6 +29,7 @@ def create_app(settings: Settings) -> FastAPI:
             messages.router,
             single_mail.router,
             bounces.router,
+            set_aside.router,
             provider_events.router,
             warmups.router,
             domains.router,

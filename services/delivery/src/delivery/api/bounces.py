@@ -1,6 +1,7 @@
 """/v1/bounces: mails that came back."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -16,11 +17,11 @@ from delivery.db import returns
 from delivery.domain.bounces import MAX_BYTES, classify_mail
 from delivery.domain.returns import read_returns
 from delivery.errors import BounceTooLarge, BounceTooManyParts
-from delivery.use_cases.returns import take_returns
+from delivery.use_cases.returns import Taken, take_returns
 
 router = service_router("/bounces", "bounces")
-_MAIL = "message/rfc822"
-_BODY = {"required": True, "content": {_MAIL: {"schema": {"type": "string", "format": "binary"}}}}
+MAIL = "message/rfc822"
+_BODY = {"required": True, "content": {MAIL: {"schema": {"type": "string", "format": "binary"}}}}
 
 
 class BouncedRecipient(BaseModel):
@@ -69,23 +70,8 @@ class Accepted(BaseModel):
     returns: list[Return]
 
 
-@router.post(
-    "",
-    status_code=202,
-    max_body_size=MAX_BYTES,
-    dependencies=[allow("bounces:write")],
-    responses=problems(BounceTooLarge, BounceTooManyParts),
-    openapi_extra={"requestBody": _BODY},
-)
-@own_transaction
-async def accept_bounce(request: Request, db: Db, caller: Caller) -> Accepted:
-    """Take in a mail that came back to this workspace: a bounce, a complaint, an answer, or an mbox of them.
-
-    It counts if it shows a signed address or link of its message, or the Message-ID and the recipient of one sent
-    lately. Anything else is kept as a note and changes nothing; the same mail again changes nothing either.
-    """
-    found = await asyncio.to_thread(read_returns, await _mail(request), (), request.app.state.matcher, "api")
-    taken = await take_returns(db, found, caller.workspace_id)
+def accepted(taken: Sequence[Taken]) -> Accepted:
+    """What became of each."""
     return Accepted(
         returns=[
             Return(
@@ -103,6 +89,26 @@ async def accept_bounce(request: Request, db: Db, caller: Caller) -> Accepted:
     )
 
 
+@router.post(
+    "",
+    status_code=202,
+    max_body_size=MAX_BYTES,
+    dependencies=[allow("bounces:write")],
+    responses=problems(BounceTooLarge, BounceTooManyParts),
+    openapi_extra={"requestBody": _BODY},
+)
+@own_transaction
+async def accept_bounce(request: Request, db: Db, caller: Caller) -> Accepted:
+    """Take in a mail that came back to this workspace: a bounce, a complaint, an answer, or an mbox of them.
+
+    It counts if it shows a signed address or link of its message, or the Message-ID and the recipient of one sent
+    lately. Anything else is kept as a note and changes nothing; the same mail again changes nothing either.
+    """
+    found = await asyncio.to_thread(read_returns, await _mail(request), (), request.app.state.matcher, "api")
+    taken = await take_returns(db, found, caller.workspace_id)
+    return accepted(taken)
+
+
 @router.get("", dependencies=[allow("bounces:read")])
 async def list_bounces(
     tx: Tx,
@@ -113,7 +119,7 @@ async def list_bounces(
     kind: Literal["hard", "soft", "complaint", "auto-reply", "delivered", "reply"] | None = None,
 ) -> Page[ReturnOut]:
     """What came back to this workspace, the newest first."""
-    after = paging.after(_moment, UUID)
+    after = paging.after(moment, UUID)
     found = await returns.page(
         tx,
         caller.workspace_id,
@@ -143,7 +149,7 @@ async def classify_bounce(request: Request) -> list[BouncedRecipient]:
     ]
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """The time in a cursor of ours. Raises ValueError for one that no row can have."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None or not 2000 <= found.year < 9000:
@@ -158,6 +164,6 @@ def _listed(row: asyncpg.Record) -> ReturnOut:
 
 async def _mail(request: Request) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _MAIL:
-        raise HTTPException(415, f"The body is {kind or 'of no type'}, not a mail ({_MAIL})")
+    if kind != MAIL:
+        raise HTTPException(415, f"The body is {kind or 'of no type'}, not a mail ({MAIL})")
     return await request.body()

@@ -71,12 +71,6 @@ returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.variant_id
           m.revision, m.provider, m.smtp_code, m.smtp_enhanced, m.smtp_text, m.next_at, m.sent_at
 """
 
-_SET_ASIDE = """
-insert into set_aside (id, source, why, envelope, mail) values ($1, $2, $3, $4, $5) on conflict do nothing
-"""
-
-_ASIDE = "select id, source, envelope, mail from set_aside where id > $1 and why <> all($3) order by id limit $2"
-
 _FORGET_OLD = """
 with forgotten as (delete from set_aside where at < now() - interval '7 days')
 delete from returns where at < now() - interval '400 days'
@@ -163,21 +157,6 @@ async def note_blocks(tx: Connection, noted: Sequence[tuple[UUID, UUID, UUID]]) 
 async def resolve_uncertain(tx: Connection, workspace_ids: list[UUID], ids: list[UUID]) -> list[asyncpg.Record]:
     """Uncertain messages of these were sent after all; the rows that changed."""
     return await tx.fetch(_RESOLVE, workspace_ids, ids)
-
-
-async def set_aside(tx: Connection, id_: UUID, source: str, why: str, envelope: list[str], mail: bytes) -> None:
-    """Keep a mail that cannot be read or matched."""
-    await tx.execute(_SET_ASIDE, id_, source, why, envelope, mail)
-
-
-async def aside(tx: Connection, after: UUID, limit: int, but: list[str]) -> list[asyncpg.Record]:
-    """Mails set aside for any reason but these, after an id."""
-    return await tx.fetch(_ASIDE, after, limit, but)
-
-
-async def forget_aside(tx: Connection, id_: UUID) -> None:
-    """Forget a mail that was set aside."""
-    await tx.execute("delete from set_aside where id = $1", id_)
 
 
 async def forget_old(tx: Connection) -> None:

@@ -10,10 +10,11 @@ import asyncpg
 from common import metrics
 from common.db.pool import TRANSIENT, Database
 
-from delivery.db import forwards, returns
+from delivery.db import forwards, set_aside
 from delivery.domain.forwarding import forwarded
 from delivery.smtp.dialogue import Dialogue, Replied, TooLarge, UnsafeAddress
 from delivery.smtp.route import Route
+from delivery.use_cases.intake import NOT_FORWARDED
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +52,17 @@ async def _forward(db: Database, dialogue: Dialogue, row: asyncpg.Record) -> Non
         if refused == "":
             await forwards.done(tx, row["workspace_id"], row["id"])
         elif refused is not None or datetime.now(UTC) - row["at"] > GIVE_UP_AFTER:
-            await returns.set_aside(tx, row["id"], "forward", "not_forwarded", [row["recipient"]], row["mail"])
+            await set_aside.keep(
+                tx,
+                row["id"],
+                "forward",
+                NOT_FORWARDED,
+                [row["recipient"]],
+                row["mail"],
+                workspace_id=row["workspace_id"],
+            )
             await forwards.done(tx, row["workspace_id"], row["id"])
-            metrics.SET_ASIDE.labels("forward", "not_forwarded").inc()
+            metrics.SET_ASIDE.labels("forward", NOT_FORWARDED).inc()
         else:
             wait = min(BACKOFF_FIRST * 2 ** min(row["attempts"] - 1, 12), BACKOFF_MOST)
             await forwards.later(tx, row["workspace_id"], row["id"], wait)

@@ -10,7 +10,7 @@ from common import metrics
 from common.db.pool import TRANSIENT, Database
 from common.ids import new_id
 
-from delivery.db import returns
+from delivery.db import set_aside
 from delivery.domain.claims import Matcher
 from delivery.domain.returns import Returned, read_returns
 from delivery.errors import BounceTooLarge, BounceTooManyParts
@@ -20,9 +20,10 @@ log = logging.getLogger(__name__)
 
 AGAIN = 100
 UNKNOWN = "unknown"  # nobody's: no message of ours was named
+NOT_FORWARDED = "not_forwarded"  # an answer that its Reply-To refused
 KEPT_OF_UNKNOWN = 64 * 1024
 _STAYS = frozenset({"inbox"})  # where it is still there for who looks for it, and may be a person's own mail
-_NOT_AGAIN = frozenset({UNKNOWN, "not_forwarded"})
+_NOT_AGAIN = frozenset({UNKNOWN, NOT_FORWARDED})
 
 
 class Intake:
@@ -40,8 +41,9 @@ class Intake:
             return
         if why != UNKNOWN or source not in _STAYS:
             kept = mail if why != UNKNOWN else mail[:KEPT_OF_UNKNOWN]
+            tail = next((claim.tail for address in envelope for claim in self._matcher.by_address(address)), None)
             async with self._db.transaction() as tx:
-                await returns.set_aside(tx, new_id(), source, why, envelope, kept)
+                await set_aside.keep(tx, new_id(), source, why, envelope, kept, tail=tail)
         metrics.SET_ASIDE.labels(source, why).inc()
 
     async def take_again(self) -> None:
@@ -53,13 +55,13 @@ class Intake:
                     after = row["id"]
                     if await self._try(row["mail"], row["envelope"], row["source"]) is None:
                         async with self._db.transaction() as tx:
-                            await returns.forget_aside(tx, after)
+                            await set_aside.forget(tx, after)
         except TRANSIENT as error:
             log.warning("what was set aside is tried again at the next start", extra={"error": type(error).__name__})
 
     async def _aside(self, after: UUID) -> list[asyncpg.Record]:
         async with self._db.connection() as connection:
-            return await returns.aside(connection, after, AGAIN, sorted(_NOT_AGAIN))
+            return await set_aside.to_try(connection, after, AGAIN, sorted(_NOT_AGAIN))
 
     async def _try(self, mail: bytes, envelope: Sequence[str], source: str) -> str | None:
         """Why a mail is to be set aside; None once it is taken in."""
