@@ -11,6 +11,7 @@ from delivery.domain.domain_checks import Facts
 from delivery.domain.sealing import Sealer
 from delivery.settings import Settings
 from delivery.use_cases import domains
+from delivery.use_cases.domain_checks import look
 
 FACTS = Facts(("include:spf.relay.test",))
 
@@ -148,3 +149,13 @@ async def test_a_machine_without_a_resolver_starts_and_knows_nothing(monkeypatch
     monkeypatch.setattr(dns.resolver.BaseResolver, "read_resolv_conf", nothing)
     with pytest.raises(DnsUnavailable):
         await Resolver().txt("shop.test")
+
+
+async def test_an_spf_record_with_macros_is_judged_by_what_the_dns_says(dns_server, resolver):
+    dns_server.set("macros.test", "TXT", "v=spf1 exists:%{ir}.%{v}._spf.%{d2} a:%{p} -all")
+    dns_server.set("9.2.0.192.in-addr._spf.macros.test", "A", "127.0.0.2")
+    dns_server.set("5.113.0.203.in-addr.arpa", "PTR", "mx.elsewhere.test.", "mx.macros.test.")
+    dns_server.set("mx.macros.test", "A", "203.0.113.5")
+    addresses = ("192.0.2.9", "203.0.113.5", "198.51.100.1")
+    found = await look(resolver, "macros.test", (), Facts((), addresses))
+    assert [found.verdicts[one].result for one in addresses] == ["pass", "pass", "fail"]

@@ -9,6 +9,7 @@ from delivery.domain import dmarc, spf
 from delivery.domain.domain_checks import Answers, Facts, ReturnPath, is_at_home, return_path
 
 WAIT_S = 20.0
+_MOST_NAMES = 10  # RFC 7208 §4.6.4
 # Nobody sends from it: with it a record is read to its end, and its lookups are all counted.
 _NOBODY = "255.255.255.255"
 _T = TypeVar("_T")
@@ -53,12 +54,26 @@ class _Asked:
     """The resolver, as SPF's rules ask it."""
 
     def __init__(self, resolver: Resolver) -> None:
-        self._mx = resolver.mx
+        self._mx, self._ptr = resolver.mx, resolver.ptr
         self.txt = resolver.txt
         self.addresses = resolver.addresses
 
     async def mail_hosts(self, name: str) -> list[str]:
         return [one.host for one in await self._mx(name)]
+
+    async def names_of(self, address: str) -> list[str]:
+        try:
+            names = (await self._ptr(address))[:_MOST_NAMES]
+        except DnsUnavailable:
+            return []
+        there = await asyncio.gather(*(self._there(name) for name in names))
+        return [name for name, found in zip(names, there, strict=True) if address in found]
+
+    async def _there(self, name: str) -> list[str]:
+        try:
+            return await self.addresses(name)
+        except DnsUnavailable:
+            return []
 
 
 async def _known(asked: Awaitable[_T]) -> _T | None:
