@@ -66,7 +66,8 @@ async def lmtp(running, smtp_server):
         return await asyncio.to_thread(deliver, body, *recipients)
 
     send.port = port
-    async with running(BARID_LMTP_PORT=port, BARID_SMTP_URL=f"smtp://127.0.0.1:{smtp_server.port}"):
+    smtp = f"smtp://127.0.0.1:{smtp_server.port}"
+    async with running(BARID_LMTP_PORT=port, BARID_SMTP_URL=smtp, BARID_ROUTE_NETWORKS="127.0.0.0/8"):
         await eventually(lambda: _listens(port))
         yield send
 

@@ -8,15 +8,13 @@ from random import Random
 
 from common.clock import SYSTEM_CLOCK
 from common.db.pool import BY_KEY, Database
-from common.errors import Misconfigured
 
-from delivery.domain import limits
 from delivery.domain.return_path import ReturnPaths
 from delivery.domain.sealing import Sealer
 from delivery.domain.tokens import TokenKeys
 from delivery.settings import Settings
 from delivery.smtp.dkim_keys import load_keys
-from delivery.smtp.route import Route
+from delivery.smtp.route import platform_route
 from delivery.use_cases.composing import Composer
 from delivery.use_cases.sending import Mailer, SendingOptions
 from delivery.use_cases.signing import DomainKeys, Signer
@@ -28,7 +26,7 @@ IDLE_TRANSACTION_S = 5.0
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Send until told to stop; then finish what is under way and record it."""
-    route = Route.parse(settings.smtp_url.get_secret_value(), _limits(settings))
+    route = platform_route(settings.smtp_url.get_secret_value(), settings.smtp_limits)
     keys = TokenKeys(settings.link_key_ring())
     return_paths = ReturnPaths(settings.link_key_ring(), settings.bounce_address, settings.reply_address)
     sealer = Sealer(settings.sealing_key_ring())
@@ -56,10 +54,3 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await Mailer(database, route, composer, options, SYSTEM_CLOCK, rng, sealer).run(stop)
     finally:
         await database.close()
-
-
-def _limits(settings: Settings) -> limits.Limits:
-    try:
-        return limits.from_text(settings.smtp_limits)
-    except ValueError as error:
-        raise Misconfigured(f"BARID_SMTP_LIMITS: {error}") from error

@@ -31,7 +31,13 @@ OWN_KEYS = {
     "delivery-api": {"barid_sealing_keys"},
     "delivery-worker": {"barid_pepper"},
     "delivery-mailer": {"barid_link_keys", "barid_sealing_keys", "barid_smtp_url"},
-    "delivery-inbound": {"barid_link_keys", "barid_smtp_url", "barid_inbox_url"},
+    "delivery-inbound": {
+        "barid_link_keys",
+        "barid_smtp_url",
+        "barid_inbox_url",
+        "barid_pepper",
+        "barid_sealing_keys",
+    },
     "delivery-tracker": {"barid_link_keys"},
 }
 

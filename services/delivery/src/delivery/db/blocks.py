@@ -52,6 +52,14 @@ select m.id, b.own_id from unnest($1::uuid[], $2::uuid[]) as u (workspace_id, id
   join blocks b on b.workspace_id = m.workspace_id and b.scope = 'address' and b.subject = m.address_hash
 """
 
+_STANDING = """
+select (select case when b.own_id is not null then b.own_reason else b.told_reason end from blocks b
+         where b.workspace_id = k.workspace_id and (b.own_id is not null or b.told_blocked)
+           and ((b.scope = 'address' and b.subject = k.address) or (b.scope = 'domain' and b.subject = k.domain))
+         order by b.scope limit 1)
+  from unnest($1::uuid[], $2::bytea[], $3::bytea[]) with ordinality as k (workspace_id, address, domain, n) order by n
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -106,3 +114,10 @@ async def block_addresses(
     await tx.fetch(_BLOCK_ADDRESSES, workspace_ids, message_ids, block_ids, reason)
     rows: list[asyncpg.Record] = await tx.fetch(_OWN_OF_MESSAGES, workspace_ids, message_ids)
     return {row["id"]: row["own_id"] for row in rows}
+
+
+async def standing(
+    tx: Connection, workspace_ids: list[UUID], addresses: list[bytes], domains: list[bytes]
+) -> list[str | None]:
+    """Why each of these addresses, by its hash and its domain's, must not be written to; None: it may."""
+    return [row[0] for row in await tx.fetch(_STANDING, workspace_ids, addresses, domains)]

@@ -23,7 +23,9 @@ update forwards f set attempts = f.attempts + 1, next_at = now() + $2
 returning f.workspace_id, f.id, f.recipient, f.mail, f.attempts, f.at
 """
 
-_LATER = "update forwards set next_at = now() + $3 where workspace_id = $1 and id = $2"
+_LATER = """
+update forwards set next_at = now() + $3, attempts = attempts - (not $4)::int where workspace_id = $1 and id = $2
+"""
 
 
 async def add(tx: Connection, rows: Sequence[tuple[UUID, UUID, str, bytes]]) -> None:
@@ -37,9 +39,9 @@ async def take(tx: Connection, limit: int) -> list[asyncpg.Record]:
     return await tx.fetch(_TAKE, limit, LEASE)
 
 
-async def later(tx: Connection, workspace_id: UUID, id_: UUID, wait: timedelta) -> None:
-    """Try again after a while."""
-    await tx.execute(_LATER, workspace_id, id_, wait)
+async def later(tx: Connection, workspace_id: UUID, id_: UUID, wait: timedelta, *, tried: bool = True) -> None:
+    """Try again after a while; what was not tried is no attempt."""
+    await tx.execute(_LATER, workspace_id, id_, wait, tried)
 
 
 async def done(tx: Connection, workspace_id: UUID, id_: UUID) -> None:

@@ -15,6 +15,7 @@ import aiosmtplib
 from common import egress
 from common.errors import Misconfigured
 
+from delivery.domain import limits
 from delivery.domain.limits import Limits
 
 CONNECT_S = 30.0
@@ -112,6 +113,15 @@ class Route:
         if self.username and self.tls == "none" and any(map(egress.is_public, addresses)):
             raise RouteRefused("the password would cross the internet unencrypted: choose starttls or implicit")
         return await egress.connect(addresses, self.port)
+
+
+def platform_route(url: str, limits_text: str) -> Route:
+    """The route of BARID_SMTP_URL, with BARID_SMTP_LIMITS. Raises Misconfigured."""
+    try:
+        found = limits.from_text(limits_text)
+    except ValueError as error:
+        raise Misconfigured(f"BARID_SMTP_LIMITS: {error}") from error
+    return Route.parse(url, found)
 
 
 @cache

@@ -52,7 +52,7 @@ def route_of(row: asyncpg.Record, sealer: Sealer, allowed: Sequence[Network]) ->
 
 
 class Ways:
-    """The routes as one mailer knows them. A way is a workspace with routes of its own, or the platform's."""
+    """The routes as one process knows them. A way is a workspace with routes of its own, or the platform's."""
 
     def __init__(
         self, db: Database, platform: Route, sealer: Sealer | None, allowed: Sequence[Network], rng: Random
