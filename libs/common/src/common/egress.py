@@ -56,11 +56,16 @@ async def addresses_of(host: str, port: int, allowed: Sequence[Network]) -> list
     except (OSError, UnicodeError) as error:
         raise UnknownHost(f"{host} has no address") from error
     addresses = list(dict.fromkeys(ip_address(entry[4][0]) for entry in found))
+    judge(host, addresses, allowed)
+    return addresses
+
+
+def judge(host: str, addresses: Sequence[Address], allowed: Sequence[Network]) -> None:
+    """Raises ForbiddenHost when any address of a host is private and not allowed."""
     for address in addresses:
         bare = unwrapped(address)
         if not is_public(bare) and not any(bare in network for network in allowed):
             raise ForbiddenHost(f"{host} is {bare}, which is not an address on the internet")
-    return addresses
 
 
 async def connect(addresses: Sequence[Address], port: int) -> socket.socket:

@@ -31,6 +31,15 @@ class MailHost:
     host: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Records of one type; none with `exists`: the name stands, with records of other types."""
+
+    records: Sequence[Any]
+    exists: bool
+    ttl_s: float
+
+
 class Resolver:
     """Asks the system's resolvers, or those of `BARID_DNS_RESOLVERS`. Names are A-labels, without the last dot."""
 
@@ -47,11 +56,11 @@ class Resolver:
     async def cname(self, name: str) -> str | None:
         """What the name is an alias of. Raises DnsUnavailable."""
         found = await self._ask(name, "CNAME")
-        return _text(found[0].target) if found else None
+        return text_of(found[0].target) if found else None
 
     async def mx(self, name: str) -> list[MailHost]:
         """Mail hosts, the preferred first. Raises DnsUnavailable."""
-        return sorted(MailHost(one.preference, _text(one.exchange)) for one in await self._ask(name, "MX"))
+        return sorted(MailHost(one.preference, text_of(one.exchange)) for one in await self._ask(name, "MX"))
 
     async def addresses(self, name: str) -> list[str]:
         """IPv4 and IPv6 addresses. Raises DnsUnavailable."""
@@ -60,22 +69,27 @@ class Resolver:
 
     async def ptr(self, address: str) -> list[str]:
         """The names of an address. Raises DnsUnavailable."""
-        return [_text(one.target) for one in await self._ask(dns.reversename.from_address(address), "PTR")]
+        return [text_of(one.target) for one in await self._ask(dns.reversename.from_address(address), "PTR")]
 
-    async def _ask(self, name: str | dns.name.Name, kind: str) -> Sequence[Any]:
+    async def ask(self, name: str | dns.name.Name, kind: str) -> Answer:
+        """What stands at a name, aliases followed. Raises DnsUnavailable."""
         try:
             async with self._at_once:
                 answer = await self._resolver.resolve(name, kind, search=False, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN:
-            return []
+            return Answer((), False, 0.0)
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, UnicodeError):
-            return []  # no such name can be
+            return Answer((), False, 0.0)  # no such name can be
         except (dns.exception.DNSException, OSError) as error:
             raise DnsUnavailable(str(name)) from error
-        return list(answer.rrset or ())
+        return Answer(list(answer.rrset or ()), True, float(answer.chaining_result.minimum_ttl))
+
+    async def _ask(self, name: str | dns.name.Name, kind: str) -> Sequence[Any]:
+        return (await self.ask(name, kind)).records
 
 
-def _text(name: dns.name.Name) -> str:
+def text_of(name: dns.name.Name) -> str:
+    """A name in lower case, without the last dot."""
     return name.to_text(omit_final_dot=True).lower().rstrip(".")
 
 

@@ -13,7 +13,19 @@ _DOMAINS = {
     "chmail": "chmail.ir",
     "mihan": "mihanmail.ir",
 }
+# What the names of their mail hosts end in: domains of others whose mail they take count as theirs.
+_EXCHANGES = {
+    "gmail": "google.com googlemail.com",
+    "microsoft": "protection.outlook.com mx.microsoft hotmail.com",
+    "yahoo": "yahoodns.net",
+    "apple": "mail.icloud.com",
+    "proton": "protonmail.ch",
+    "yandex": "yandex.net yandex.ru",
+    "mailru": "mail.ru",
+    "gmx": "gmx.net web.de mail.com",
+}
 _PROVIDER = {domain: provider for provider, domains in _DOMAINS.items() for domain in domains.split()}
+_BY_EXCHANGE = {suffix: provider for provider, suffixes in _EXCHANGES.items() for suffix in suffixes.split()}
 
 OTHER = "other"
 PROVIDERS: tuple[str, ...] = (*_DOMAINS, OTHER)
@@ -22,3 +34,10 @@ PROVIDERS: tuple[str, ...] = (*_DOMAINS, OTHER)
 def provider_of(domain: str) -> str:
     """The provider behind a domain (lower case, A-label)."""
     return _PROVIDER.get(domain, OTHER)
+
+
+def provider_of_exchange(host: str) -> str:
+    """The provider whose mail host this is (lower case, without the last dot)."""
+    labels = host.split(".")
+    parents = (".".join(labels[at:]) for at in range(len(labels)))
+    return next((_BY_EXCHANGE[parent] for parent in parents if parent in _BY_EXCHANGE), OTHER)
