@@ -3,9 +3,12 @@
 from contextlib import asynccontextmanager
 
 import pytest
+from common.errors import Misconfigured
 from common.ids import new_id
 from delivery.main import create_app
 from delivery.settings import Settings
+
+from tests.fixtures.sending import add_direct_route
 
 RELAY = {
     "name": "relay", "host": "smtp.example.org", "username": "me", "password": "correct horse battery",
@@ -91,6 +94,7 @@ async def test_a_password_does_not_follow_to_another_host(client):
         ({"kind": "direct"}, "direct_not_offered"),
         ({"password": None}, "invalid_route"),
         ({"username": None}, "invalid_route"),
+        ({"host": None}, "invalid_route"),
         ({"host": "a\r\nb"}, "invalid"),
         ({"username": "me\r\nRSET"}, "invalid"),
         ({"password": "x\r\ny"}, "invalid"),
@@ -205,3 +209,74 @@ async def test_a_route_shows_who_asked_for_less_and_what_fails(client, delivery_
         assert 25 < slowed["paused_for_s"] <= 30
         mended = (await http.patch(f"/v1/routes/{route['id']}", json={"password": "right now"})).json()
         assert (mended["failure"], mended["failing_since"]) == (None, None)
+
+
+@pytest.fixture
+def direct(monkeypatch):
+    monkeypatch.setenv("BARID_DIRECT_TO_MX", "true")
+    monkeypatch.setenv("BARID_EHLO_NAME", "mx1.sender.test")
+
+
+async def test_without_the_operators_leave_there_is_no_direct_route(client):
+    async with client() as http:
+        refused = await http.post("/v1/routes", json={"name": "own", "kind": "direct"})
+        assert (refused.status_code, refused.json()["code"]) == (422, "direct_not_offered")
+        assert "BARID_DIRECT_TO_MX" in refused.json()["mend"]
+
+
+@pytest.mark.usefixtures("direct")
+async def test_a_direct_route_has_no_host(client):
+    async with client() as http:
+        made = await http.post("/v1/routes", json={"name": "own", "kind": "direct"})
+        assert made.status_code == 201, made.text
+        route = made.json()
+        assert (route["kind"], route["host"], route["port"], route["tls"]) == ("direct", None, None, None)
+        assert set(route["limits"]) == {"gmail", "microsoft", "yahoo", "apple"}
+        assert (await http.get("/v1/routes")).json()["items"] == [route]
+        path = f"/v1/routes/{route['id']}"
+        changed = await http.patch(path, json={"weight": 3, "limits": {"*": {"connections": 4}}})
+        assert (changed.status_code, changed.json()["weight"], changed.json()["host"]) == (200, 3, None)
+        assert (await http.patch(path, json={"weight": 3})).json()["revision"] == 2, "nothing changed"
+        tried = await http.post(f"{path}/check")
+        assert (tried.status_code, tried.json()["code"]) == (422, "invalid_route")
+        relay = (await http.post("/v1/routes", json=RELAY)).json()
+        assert (relay["kind"], relay["port"], relay["tls"]) == ("relay", 587, "starttls")
+
+
+@pytest.mark.usefixtures("direct")
+@pytest.mark.parametrize(
+    "given",
+    [{"host": "smtp.example.org"}, {"port": 25}, {"tls": "none"}, {"username": "me"}, {"password": "secret"}],
+    ids=lambda given: next(iter(given)),
+)
+async def test_what_only_a_relay_has_is_refused_of_a_direct_route(client, given):
+    (field,) = given
+    async with client() as http:
+        refused = await http.post("/v1/routes", json={"name": "own", "kind": "direct"} | given)
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_route")
+        assert field in refused.json()["mend"]
+        assert (await http.get("/v1/routes")).json()["items"] == []
+        path = f"/v1/routes/{(await http.post('/v1/routes', json={'name': 'own', 'kind': 'direct'})).json()['id']}"
+        changed = await http.patch(path, json=given)
+        assert (changed.status_code, changed.json()["code"]) == (422, "invalid_route")
+        assert (await http.get(path)).json()["revision"] == 1
+
+
+async def test_a_direct_route_that_was_made_before_can_be_switched_off_when_it_is_not_allowed(
+    client, delivery_db, workspace_id
+):
+    route_id = await add_direct_route(delivery_db, workspace_id)
+    async with client() as http:
+        path = f"/v1/routes/{route_id}"
+        assert (await http.patch(path, json={"weight": 2})).json()["code"] == "direct_not_offered"
+        assert (await http.patch(path, json={"enabled": False})).json()["enabled"] is False
+        assert (await http.delete(path)).status_code == 204
+
+
+@pytest.mark.parametrize("name", ["", "localhost", "mx1.sender.test\r\nMAIL", "-a.test", "127.0.0.1:25"], ids=ascii)
+def test_a_start_without_a_name_for_ehlo_says_so(monkeypatch, service_env, delivery_db, name):
+    service_env("delivery", delivery_db)
+    monkeypatch.setenv("BARID_DIRECT_TO_MX", "true")
+    monkeypatch.setenv("BARID_EHLO_NAME", name)
+    with pytest.raises(Misconfigured, match="BARID_EHLO_NAME"):
+        create_app(Settings())

@@ -132,10 +132,13 @@ class InvalidRoute(Invalid):
 
 
 class DirectNotOffered(Invalid):
-    """Mail is handed to a relay; it is not sent to the recipients' servers directly."""
+    """Mail is handed to relays here; it does not go to the recipients' servers directly."""
 
     code = "direct_not_offered"
-    remedy = "Name a relay: your provider's, or a mail server of your own that sends to the recipients' servers"
+    remedy = (
+        "Name a relay: your provider's, or a mail server of your own; an operator can allow direct routes with"
+        " BARID_DIRECT_TO_MX=true and BARID_EHLO_NAME"
+    )
 
 
 class WarmupNotFound(NotFound):

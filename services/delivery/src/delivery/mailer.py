@@ -9,6 +9,8 @@ from random import Random
 from common.clock import SYSTEM_CLOCK
 from common.db.pool import BY_KEY, Database
 
+from delivery.dns.exchangers import Exchangers
+from delivery.dns.resolver import Resolver
 from delivery.domain.return_path import ReturnPaths
 from delivery.domain.sealing import Sealer
 from delivery.domain.tokens import TokenKeys
@@ -16,6 +18,7 @@ from delivery.settings import Settings
 from delivery.smtp.dkim_keys import load_keys
 from delivery.smtp.route import platform_route
 from delivery.use_cases.composing import Composer
+from delivery.use_cases.direct import Direct
 from delivery.use_cases.sending import Mailer, SendingOptions
 from delivery.use_cases.signing import DomainKeys, Signer
 
@@ -31,6 +34,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     return_paths = ReturnPaths(settings.link_key_ring(), settings.bounce_address, settings.reply_address)
     sealer = Sealer(settings.sealing_key_ring())
     installation = load_keys(settings.dkim_keys)
+    rng = Random()  # noqa: S311 - jitter
+    direct = _direct(settings, rng)
     database = await Database.open(
         settings.require_url("worker"),
         name="delivery-mailer",
@@ -49,8 +54,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             dot_timeout_s=settings.smtp_dot_timeout_s,
             retry_first=timedelta(seconds=settings.retry_first_s),
             networks=settings.route_network_list(),
+            direct=direct,
         )
-        rng = Random()  # noqa: S311 - jitter
         await Mailer(database, route, composer, options, SYSTEM_CLOCK, rng, sealer).run(stop)
     finally:
         await database.close()
+
+
+def _direct(settings: Settings, rng: Random) -> Direct | None:
+    name = settings.direct_name()
+    if name is None:
+        return None
+    exchangers = Exchangers(Resolver(settings.dns_resolvers, settings.dns_timeout_s))
+    return Direct(exchangers, name, settings.route_network_list(), rng)

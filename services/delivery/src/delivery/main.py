@@ -41,7 +41,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.matcher = Matcher(ReturnPaths(ring), TokenKeys(ring))
     app.state.sealer = Sealer(settings.sealing_key_ring())
     app.state.provider_events = ProviderEvents(app.state.sealer, app.state.matcher, Amazon())
-    app.state.routes = Routes(app.state.sealer, settings.route_network_list())
+    app.state.routes = Routes(
+        app.state.sealer, settings.route_network_list(), direct=settings.direct_name() is not None
+    )
     app.state.resolver = Resolver(settings.dns_resolvers, settings.dns_timeout_s)
     app.state.sending_facts = Facts(settings.spf_mechanisms(), settings.sending_addresses(), settings.bounce_domain())
     return app

@@ -1,5 +1,6 @@
 """Delivery's settings."""
 
+import re
 from ipaddress import ip_address
 
 from common.egress import Network, networks
@@ -11,6 +12,8 @@ from pydantic_settings import SettingsConfigDict
 # Known to everybody: typed text, which production refuses.
 DEVELOPMENT_SEALING_KEYS = "development:c2VhbHMgbm90aGluZyBidXQgZGV2ZWxvcG1lbnQhISE="
 AES_256 = 32
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 
 
 class Settings(ServiceSettings):
@@ -54,7 +57,8 @@ class Settings(ServiceSettings):
     dns_resolvers: str = Field(
         "",
         validation_alias="BARID_DNS_RESOLVERS",
-        description="<address> or <address>:<port>, by commas: who is asked about sending domains; else the system's",
+        description="<address> or <address>:<port>, by commas: who is asked about sending domains, and about"
+        " recipients' mail servers by direct routes; else the system's",
     )
     dns_timeout_s: float = Field(5.0, gt=0, le=30, validation_alias="BARID_DNS_TIMEOUT_S")
     spf: str = Field(
@@ -80,6 +84,16 @@ class Settings(ServiceSettings):
         "",
         validation_alias="BARID_ROUTE_NETWORKS",
         description="private networks in which the hosts of workspaces' routes may be, by commas: 10.0.0.0/8",
+    )
+    direct_to_mx: bool = Field(
+        False,
+        validation_alias="BARID_DIRECT_TO_MX",
+        description="whether workspaces may have routes that go to the mail servers of recipients' domains themselves",
+    )
+    ehlo_name: str | None = Field(
+        None,
+        validation_alias="BARID_EHLO_NAME",
+        description="what mailers call themselves there: the name in the DNS of the address they send from (PTR and A)",
     )
     lmtp_host: str = Field("127.0.0.1", validation_alias="BARID_LMTP_HOST", description="where BARID_LMTP_PORT is")
     lmtp_port: int | None = Field(
@@ -119,6 +133,17 @@ class Settings(ServiceSettings):
     def route_network_list(self) -> tuple[Network, ...]:
         """The private networks in which hosts of routes may be. Raises Misconfigured."""
         return networks("BARID_ROUTE_NETWORKS", self.route_networks)
+
+    def direct_name(self) -> str | None:
+        """What mailers call themselves to recipients' servers; None: nothing goes there. Raises Misconfigured."""
+        if not self.direct_to_mx:
+            return None
+        if not _HOST_NAME.fullmatch(self.ehlo_name or ""):
+            raise Misconfigured(
+                "BARID_EHLO_NAME must be the full name of the address that mail leaves from, such as mx1.example.com,"
+                " where BARID_DIRECT_TO_MX is on"
+            )
+        return self.ehlo_name
 
     def sealing_key_ring(self) -> dict[str, bytes]:
         """Key id → key, the one that seals first; without one, the development's. Raises Misconfigured."""

@@ -37,6 +37,13 @@ def _one_secret_line(value: SecretStr) -> SecretStr:
     return value
 
 
+Kind = Annotated[
+    Literal["relay", "direct"],
+    Field(
+        description="direct: to the mail servers of recipients' domains (MX), without host, port, tls, username and"
+        " password; only where the operator allows it"
+    ),
+]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 Host = Annotated[str, StringConstraints(pattern=_HOST), Field(description="a name, or an address")]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -78,10 +85,10 @@ class RouteCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name
-    kind: Literal["relay", "direct"] = "relay"
-    host: Host
-    port: Port = 587
-    tls: Tls = "starttls"
+    kind: Kind = "relay"
+    host: Host | None = Field(None, description="of a relay: a name, or an address")
+    port: Port | None = Field(None, description="of a relay; 587 without it")
+    tls: Tls | None = Field(None, description="of a relay; starttls without it")
     username: Username | None = None
     password: Password | None = None
     priority: Priority = 0
@@ -130,10 +137,10 @@ class RouteOut(BaseModel):
 
     id: UUID
     name: str
-    kind: Literal["relay"] = "relay"
-    host: str
-    port: int
-    tls: Literal["implicit", "starttls", "none"]
+    kind: Literal["relay", "direct"]
+    host: str | None = Field(description="null of a direct route, as are port and tls")
+    port: int | None
+    tls: Literal["implicit", "starttls", "none"] | None
     username: str | None
     has_password: bool
     priority: int
@@ -223,7 +230,7 @@ async def delete_route(route_id: UUID, tx: Tx, caller: Caller) -> None:
     await rows.delete(tx, caller.workspace_id, route_id)
 
 
-@router.post("/{route_id}/check", dependencies=[allow("routes:write")], responses=problems(RouteNotFound))
+@router.post("/{route_id}/check", dependencies=[allow("routes:write")], responses=problems(RouteNotFound, InvalidRoute))
 @own_transaction
 async def check_route(route_id: UUID, db: Db, caller: Caller, use: Use) -> RouteCheck:
     """Connect, with TLS and user name, and say what the server said. Nothing is sent."""
@@ -252,8 +259,10 @@ def _values(body: RouteCreate | RouteUpdate, *, unset: bool = True) -> dict[str,
 
 
 def _out(row: asyncpg.Record, paces: "tuple[()] | list[asyncpg.Record]") -> RouteOut:
+    relay = row["kind"] == "relay"
     return RouteOut(
-        **{name: row[name] for name in ("id", "name", "host", "port", "tls", "username", "priority", "weight")},
+        **{name: row[name] if relay else None for name in ("host", "port", "tls")},
+        **{name: row[name] for name in ("id", "name", "kind", "username", "priority", "weight")},
         **{name: row[name] for name in ("enabled", "failing_since", "failure", "revision", "created_at", "updated_at")},
         has_password=row["password"] is not None,
         limits=row["limits"],

@@ -41,6 +41,12 @@ returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.status, m.
           w.campaign_id, w.purpose_id, w.program_id
 """
 
+_REFILE = """
+update messages m set provider = u.provider from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[])
+       as u (workspace_id, id, attempt, provider)
+ where m.workspace_id = u.workspace_id and m.id = u.id and m.attempt = u.attempt and m.status = 'pending'
+"""
+
 # A campaign is held by what came since it was last held: policy refusals that are many and a good part of what was
 # tried; or, of 200 and more, 5 % that nobody reads, refused at once or bounced later, or 0.3 % who complain.
 # What comes back late, of mail sent before that, was known to whoever let it go on.
@@ -87,7 +93,7 @@ class Outcome:
     """How attempt n ended. `wait`: until the next try, for deferred and pending.
 
     `text`: what the server said (then with its code), or why nothing was sent; without it the last word stands.
-    `route_id`: None for the platform's own.
+    `route_id`: None for the platform's own. `provider`: another than was thought, which it waits for now.
     """
 
     workspace_id: UUID
@@ -102,6 +108,7 @@ class Outcome:
     variant_id: str | None = None
     at: object = None
     route_id: UUID | None = None
+    provider: str | None = None
 
 
 async def settle(tx: Connection, outcomes: Sequence[Outcome]) -> list[asyncpg.Record]:
@@ -122,6 +129,19 @@ async def settle(tx: Connection, outcomes: Sequence[Outcome]) -> list[asyncpg.Re
         [o.at for o in rows],
         [o.route_id for o in rows],
     )
+
+
+async def refile(tx: Connection, outcomes: Sequence[Outcome]) -> None:
+    """Messages that wait for another provider than was thought; after `settle`."""
+    rows = sorted((o for o in outcomes if o.provider is not None), key=lambda o: (o.workspace_id, o.id))
+    if rows:
+        await tx.execute(
+            _REFILE,
+            [o.workspace_id for o in rows],
+            [o.id for o in rows],
+            [o.attempt for o in rows],
+            [o.provider for o in rows],
+        )
 
 
 async def hold_refused(tx: Connection, workspace_ids: list[UUID], mailing_ids: list[UUID]) -> list[asyncpg.Record]:

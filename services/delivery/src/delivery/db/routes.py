@@ -7,8 +7,9 @@ import asyncpg
 from common.db.pool import Connection
 
 _INSERT = """
-insert into routes (workspace_id, id, name, host, port, tls, username, password, priority, weight, enabled, limits)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing returning *
+insert into routes (workspace_id, id, name, host, port, tls, username, password, priority, weight, enabled, limits,
+                    kind)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict do nothing returning *
 """
 _GET = "select * from routes where workspace_id = $1 and id = $2"
 _PAGE = """
@@ -41,11 +42,14 @@ update routes set failure = null, failing_since = null
 COLUMNS = (
     "name", "host", "port", "tls", "username", "password", "priority", "weight", "enabled", "limits",
 )  # fmt: skip
+# Columns that cannot be empty, of a route without a host: a mailer that does not know its kind finds no such host
+# (RFC 2606), and its mail waits.
+NO_HOST = {"host": "direct.invalid", "port": 25, "tls": "starttls"}
 
 
 async def insert(tx: Connection, workspace_id: UUID, route_id: UUID, values: dict[str, Any]) -> asyncpg.Record | None:
     """A new route; None when another has its name."""
-    return await tx.fetchrow(_INSERT, workspace_id, route_id, *(values[column] for column in COLUMNS))
+    return await tx.fetchrow(_INSERT, workspace_id, route_id, *(values[column] for column in (*COLUMNS, "kind")))
 
 
 async def get(tx: Connection, workspace_id: UUID, route_id: UUID, *, lock: bool = False) -> asyncpg.Record | None:

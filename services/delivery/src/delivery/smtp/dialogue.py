@@ -9,10 +9,13 @@ server can have taken the message, and trying again is safe. After it, a lost co
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
+
+import aiosmtplib
 
 from delivery.domain.smtp_replies import Phase
 from delivery.smtp.connection import Connection, ConnectionEnded, LostCause, Reply
-from delivery.smtp.route import CONNECT_S, Route
+from delivery.smtp.route import CONNECT_S
 
 COMMAND_S = 300.0
 DATA_S = 120.0
@@ -70,11 +73,19 @@ class _Command:
         return reply.code // 100 == self.wanted
 
 
-class Dialogue:
-    """A connection that carries one message after another."""
+class Target(Protocol):
+    """What a connection is made to: a route's host, or one of a domain's mail hosts."""
 
-    def __init__(self, route: Route, dot_timeout_s: float) -> None:
-        self._route = route
+    async def connect(self, timeout_s: float) -> aiosmtplib.SMTP:
+        """A connection after EHLO."""
+
+
+class Dialogue:
+    """A connection that carries one message after another. `host`: the one that it was last made to."""
+
+    def __init__(self, target: Target, dot_timeout_s: float) -> None:
+        self.target = target
+        self.host: str | None = None
         self._dot_timeout_s = dot_timeout_s
         self._connection: Connection | None = None
         self.carried = 0
@@ -85,9 +96,10 @@ class Dialogue:
         return self._connection is not None and self._connection.is_open
 
     async def connect(self, timeout_s: float = CONNECT_S) -> None:
-        """Connect afresh. Raises aiosmtplib's errors or OSError: the route is at fault."""
+        """Connect afresh. Raises aiosmtplib's errors or OSError: the target is at fault."""
         self.abort()
-        self._connection = Connection(await self._route.connect(timeout_s))
+        client = await self.target.connect(timeout_s)
+        self._connection, self.host = Connection(client), client.hostname
         self.carried = 0
 
     def supports(self, extension: str) -> bool:

@@ -2,13 +2,24 @@
 
 import time
 from collections import Counter
+from typing import Protocol
 from uuid import UUID
 
-from delivery.smtp.dialogue import Dialogue
+from delivery.smtp.dialogue import Dialogue, Target
 from delivery.smtp.route import Route
 
+# Mail of direct routes goes to many hosts, and a connection to one is of no use for another: more may stand idle.
+HOSTS_FOR_EACH = 4
 # A route in one revision, and whose limit on connections it counts against.
 Line = tuple[UUID, int, str]
+
+
+class AnyOf(Target, Protocol):
+    """Hosts of which any will do."""
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Their names."""
 
 
 def line_of(route: Route, bucket: str) -> Line:
@@ -17,7 +28,7 @@ def line_of(route: Route, bucket: str) -> Line:
 
 
 class Pool:
-    """At most `most` connections stand, those in use included."""
+    """At most `most` connections stand, those in use included; on direct routes some more that are not."""
 
     def __init__(self, most: int, dot_timeout_s: float) -> None:
         self.most = most
@@ -38,19 +49,30 @@ class Pool:
         """How many of them are in use."""
         return sum(n for one, n in self.in_use.items() if _same(one, line))
 
-    async def take(self, route: Route, line: Line) -> Dialogue:
-        """The connection of a line that was used last, or a new one that is not connected yet."""
+    async def take(
+        self, route: Route, line: Line, destination: AnyOf | None = None, most: int | None = None
+    ) -> Dialogue:
+        """The connection of a line that was used last, or a new one that is not connected yet.
+
+        With a destination, it is one to any of its hosts, and no more than `most` of the line stand beside it.
+        """
         found: Dialogue | None = None
         for at in range(len(self._idle) - 1, -1, -1):
-            if self._idle[at][1] == line:
+            _, one, idle = self._idle[at]
+            if one == line and (destination is None or idle.host in destination.hosts):
                 found = self._idle.pop(at)[2]
                 break
         dialogue = found or Dialogue(route, self._dot_timeout_s)
+        if destination is not None:
+            dialogue.target = destination
         self._busy[dialogue] = line
         self.in_use[line] += 1
         if found is None:
             surplus = [one for one in self._idle if _same(one[1], line)]
-            if not surplus and len(self._busy) + len(self._idle) > self.most:
+            if destination is not None:
+                surplus = surplus[: max(0, self.open(line) - most)] if most is not None else []
+            standing = self.most if destination is None else self.most * HOSTS_FOR_EACH
+            if not surplus and len(self._busy) + len(self._idle) > standing:
                 surplus = self._idle[:1]
             self._idle = [one for one in self._idle if one not in surplus]
             for _, _, other in surplus:

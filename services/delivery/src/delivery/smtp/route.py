@@ -39,6 +39,7 @@ class Route:
     """A parsed BARID_SMTP_URL, or a route of a workspace with its password opened.
 
     `allowed`: None for the operator's own route; else the private networks in which the host may be.
+    `direct`: no host of its own; each message goes to the mail hosts of its recipient's domain.
     """
 
     host: str
@@ -53,6 +54,7 @@ class Route:
     weight: int = 1
     limits: Limits = field(default_factory=dict)
     allowed: Sequence[egress.Network] | None = None
+    direct: bool = False
 
     @classmethod
     def parse(cls, url: str, limits: Limits | None = None) -> "Route":

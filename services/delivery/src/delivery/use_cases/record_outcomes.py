@@ -24,6 +24,7 @@ async def record_outcomes(db: Database, mailer_id: UUID, epoch: int, batch: Sequ
     """Write a batch. Raises what the database raises when it is away: nothing is written then."""
     async with db.transaction() as tx:
         rows = await outcomes.settle(tx, batch)
+        await outcomes.refile(tx, batch)
         failed = [row for row in rows if row["status"] == "failed"]
         block_ids = await block_failed(tx, [Failure(row["class"], row["workspace_id"], row["id"]) for row in failed])
         await events.statuses(tx, rows, block_ids)
@@ -60,6 +61,7 @@ async def record_one_by_one(db: Database, mailer_id: UUID, epoch: int, batch: Se
                 outcome.wait,
                 at=outcome.at,
                 route_id=outcome.route_id,
+                provider=outcome.provider,
             )
             await record_outcomes(db, mailer_id, epoch, [bare])
 

@@ -30,6 +30,9 @@ from delivery.use_cases.transmitting import why
 from delivery.use_cases.ways import password_context, route_of
 
 CHECK_S = 10.0
+# What a relay has and a direct route has not; what of it need not be given.
+_OF_RELAYS = ("host", "port", "tls", "username", "password")
+_RELAY = {"port": 587, "tls": "starttls"}
 
 # The first that fits: an error of TLS is also one of the connection.
 _STAGES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
@@ -54,11 +57,13 @@ class Checked:
 
 
 class Routes:
-    """What the API does with routes. `allowed`: private networks in which hosts may be."""
+    """What the API does with routes. `allowed`: private networks in which hosts may be; `direct`: whether a route may
+    go without a host, to those of recipients' domains."""
 
-    def __init__(self, sealer: Sealer, allowed: Sequence[egress.Network]) -> None:
+    def __init__(self, sealer: Sealer, allowed: Sequence[egress.Network], *, direct: bool = False) -> None:
         self._sealer = sealer
         self._allowed = allowed
+        self._direct = direct
 
     async def create(self, tx: Connection, workspace_id: UUID, values: dict[str, Any]) -> asyncpg.Record:
         """A new route. Raises RouteNameTaken, RouteHostRefused, InvalidRoute, DirectNotOffered."""
@@ -70,7 +75,9 @@ class Routes:
 
     async def change(self, tx: Connection, row: asyncpg.Record, changes: dict[str, Any]) -> asyncpg.Record:
         """Change a locked route; without a password in the changes, it keeps its own. Raises as `create`."""
-        values = {column: row[column] for column in routes.COLUMNS if column != "password"} | changes
+        values = {column: row[column] for column in (*routes.COLUMNS, "kind") if column != "password"} | changes
+        if row["kind"] == "direct":
+            values |= {column: changes.get(column) for column in _OF_RELAYS}
         moved = any(values[column] != row[column] for column in ("host", "port", "tls"))
         if moved and row["password"] is not None and "password" not in changes:
             raise InvalidRoute(
@@ -87,7 +94,12 @@ class Routes:
         return changed
 
     async def check(self, row: asyncpg.Record) -> Checked:
-        """Connect as mail would, and say what the server said. Nothing is sent."""
+        """Connect as mail would, and say what the server said. Nothing is sent. Raises InvalidRoute."""
+        if row["kind"] == "direct":
+            raise InvalidRoute(
+                "A direct route has no server of its own to try",
+                mend="Send a message to yourself with POST /v1/messages; its `history` tells what the servers said",
+            )
         started = time.monotonic()
 
         def told(ok: bool, stage: str, said: str, tls: str | None = None, can: Sequence[str] = ()) -> Checked:
@@ -114,10 +126,16 @@ class Routes:
     def _columns(
         self, workspace_id: UUID, route_id: UUID, values: dict[str, Any], sealed: bytes | None
     ) -> dict[str, Any]:
-        if values.get("kind", "relay") == "direct":
-            raise DirectNotOffered
-        columns = {column: values[column] for column in routes.COLUMNS if column != "password"}
-        self._judge_literal(columns["host"])
+        kind = values.get("kind", "relay")
+        columns = {column: values[column] for column in routes.COLUMNS if column != "password"} | {"kind": kind}
+        if kind == "direct":
+            self._judge_direct(values)
+            columns |= routes.NO_HOST
+        elif columns["host"] is None:
+            raise InvalidRoute("A relay has a host", mend="Give `host`", field="host")
+        else:
+            columns |= {column: value for column, value in _RELAY.items() if columns[column] is None}
+            self._judge_literal(columns["host"])
         columns["limits"] = limits.to_json(limits.BEGIN) if columns["limits"] is None else columns["limits"]
         try:
             limits.from_json(columns["limits"])
@@ -135,6 +153,17 @@ class Routes:
                 "A user name and a password belong together", mend=f"Give `{missing}` too, or neither", field=missing
             )
         return columns
+
+    def _judge_direct(self, values: dict[str, Any]) -> None:
+        if not self._direct and values["enabled"]:
+            raise DirectNotOffered
+        given = [name for name in _OF_RELAYS if values.get(name) is not None]
+        if given:
+            raise InvalidRoute(
+                "A direct route goes to the mail servers of the recipients' domains, and to no host of its own",
+                mend=f"Leave out `{given[0]}`, or make the route a relay",
+                field=given[0],
+            )
 
     def _judge_literal(self, host: str) -> None:
         """A name is judged whenever it is looked up; an address can be told at once."""

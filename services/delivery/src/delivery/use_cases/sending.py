@@ -25,10 +25,12 @@ from delivery.domain.sealing import Sealer
 from delivery.smtp.pool import Pool, line_of
 from delivery.smtp.route import Route
 from delivery.use_cases.composing import Composer
+from delivery.use_cases.direct import Direct
 from delivery.use_cases.lease import RENEW_EVERY_S, RETRY_EVERY_S, Lease
 from delivery.use_cases.record_outcomes import count, record_one_by_one, record_outcomes
 from delivery.use_cases.shaping import Shaping
 from delivery.use_cases.slowing import Slowing
+from delivery.use_cases.sorting import Sorting
 from delivery.use_cases.tracing import SERVICE
 from delivery.use_cases.transmitting import Transmitter
 from delivery.use_cases.ways import Ways
@@ -46,7 +48,7 @@ LEAST_IDLE_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class SendingOptions:
-    """How a mailer works. `networks`: private ones in which the hosts of routes may be."""
+    """How a mailer works. `networks`: private ones in which the hosts of routes may be; `direct`: None without such."""
 
     name: str
     window: int = 64
@@ -55,6 +57,7 @@ class SendingOptions:
     dot_timeout_s: float = 600.0
     retry_first: timedelta = timedelta(seconds=60)
     networks: Sequence[Network] = ()
+    direct: Direct | None = None
 
 
 class Mailer:
@@ -78,11 +81,14 @@ class Mailer:
         self._db = db
         self._options = options
         self.lease = Lease(db, options.name)
-        self.ways = Ways(db, route, sealer, options.networks, rng)
+        self.ways = Ways(db, route, sealer, options.networks, rng, direct=options.direct is not None)
         self.pool = Pool(min(options.connections, options.window), options.dot_timeout_s)
         self._shaping = Shaping(self.ways, self.pool, calendar)
         self._slowing = Slowing(db, self.ways, self._shaping, rng)
         self.window = Window(options.window, self._shaping)
+        self._sorting = None
+        if options.direct is not None:
+            self._sorting = Sorting(self.window, options.direct, clock, rng, options.retry_first)
         self._transmitters = [
             Transmitter(db, self.ways, self.pool, self.window, self._slowing, self.lease, composer, options, clock, rng)
             for _ in range(self.pool.most)
@@ -177,23 +183,25 @@ class Mailer:
         for one in marked:
             if one.route is not None:
                 row = one.row
-                self.window.put(
-                    Item(
-                        row["workspace_id"],
-                        row["id"],
-                        row["mailing_id"],
-                        row["attempt"],
-                        epoch,
-                        row["provider"],
-                        now,
-                        row,
-                        one.route,
-                        line_of(one.route, one.bucket),
-                        one.at,
-                        one.day,
-                        traceparent=row["traceparent"],
-                    )
+                item = Item(
+                    row["workspace_id"],
+                    row["id"],
+                    row["mailing_id"],
+                    row["attempt"],
+                    epoch,
+                    row["provider"],
+                    now,
+                    row,
+                    one.route,
+                    line_of(one.route, one.bucket),
+                    one.at,
+                    one.day,
+                    traceparent=row["traceparent"],
                 )
+                if self._sorting is not None and one.route.direct:
+                    self._sorting.take(item)
+                else:
+                    self.window.put(item)
         return len(marked)
 
     async def _settle_doubt(self) -> None:

@@ -108,6 +108,10 @@ class Shaping:
         """Its outcome is known."""
         self._under_way[line] -= 1
 
+    def most(self, line: Line) -> int | None:
+        """How many connections of this line may stand; None: as many as there can be."""
+        return self._most.get(line)
+
     def may_open(self, line: Line) -> bool:
         """Whether one more connection of this line may be in use."""
         most = self._most.get(line)
@@ -190,7 +194,7 @@ class Shaping:
             slots = claim.slots(own, claim.rate(own, None))
             if slots is not None:
                 quota, counted = min(quota, slots), own
-        if route.allowed is not None and not self._ways.breaker(route).proven:
+        if route.allowed is not None and not route.direct and not self._ways.breaker(route).proven:
             # Of a host that a user named nothing is known before it was connected to: one message shows it.
             group, room = (route.id,), min(room, 1 - self._of_route(route))
         quota = min(quota, room)

@@ -11,12 +11,14 @@ import aiosmtplib
 from common.clock import Clock
 from common.db.pool import TRANSIENT, Database
 
+from delivery.dns.resolver import DnsUnavailable
 from delivery.domain import limits, smtp_replies
 from delivery.domain.pacing import LATE_S
 from delivery.smtp.dialogue import Dialogue, Lost, NotStarted, Replied, Result, TooLarge, UnsafeAddress
 from delivery.smtp.pool import Pool
 from delivery.smtp.route import CONNECT_S, GUARDED_CONNECT_S
 from delivery.use_cases.composing import Composer, Mail, Uncomposable
+from delivery.use_cases.direct import HOST_S, NotOnTheInternet, Unreachable
 from delivery.use_cases.lease import Lease
 from delivery.use_cases.slowing import Slowing
 from delivery.use_cases.tracing import DialogueSpans
@@ -88,11 +90,15 @@ class Transmitter:
         return None
 
     async def _handle(self, item: Item) -> None:
-        if not self._window.shaping.may_open(item.line) or self._others_stand(item):
+        shaping, destination = self._window.shaping, item.destination
+        if not shaping.may_open(item.line) or self._others_stand(item):
             self._window.park(item)
             return
         item.begun = True
-        dialogue = await self._pool.take(item.route, item.line)
+        if destination is None:
+            dialogue = await self._pool.take(item.route, item.line)
+        else:
+            dialogue = await self._pool.take(item.route, item.line, destination, shaping.most(item.line))
         try:
             await self._attempt(item, dialogue)
         except Uncomposable as error:
@@ -101,6 +107,8 @@ class Transmitter:
             self._window.settle(item, "failed", klass="unsupported_address", text=str(error))
         except TooLarge as error:
             self._window.settle(item, "failed", klass="content", text=str(error))
+        except (Unreachable, DnsUnavailable) as error:
+            self._unreached(item, error)
         except Exception:
             # Nothing was written to a socket that the dialogue would not know of.
             log.exception("a message could not be tried", extra=_about(item))
@@ -112,6 +120,8 @@ class Transmitter:
 
     def _others_stand(self, item: Item) -> bool:
         """Whether the server wants no new connection now, but has some that will be free."""
+        if item.destination is not None:
+            return item.destination.direct.being_tried(item.destination)
         paused = self._ways.breaker(item.route).wait_s() > 0
         return paused and self._pool.in_use[item.line] > 0 and not self._pool.idle(item.line)
 
@@ -163,6 +173,10 @@ class Transmitter:
             return True
         if dialogue.connected:
             await dialogue.quit()
+        if item.destination is not None:
+            await dialogue.connect(HOST_S)
+            self._window.unpark_all(item.line)
+            return True
         if self._ways.breaker(route).wait_s() > 0:
             return False
         try:
@@ -184,7 +198,8 @@ class Transmitter:
             case Lost(cause=cause):
                 window.settle(item, "deferred", wait=self._wait_for(item), text=cause)
             case Replied(code=code, text=text, phase="body") if 200 <= code < 300:
-                self._ways.carried(item.route)
+                if item.destination is None:
+                    self._ways.carried(item.route)
                 self._slowing.accepted(item.route, item.provider)
                 window.settle(item, "sent", at=self._clock.now(), **_reply(code, text))
             case Replied(code=code, text=text, phase=phase):
@@ -194,7 +209,7 @@ class Transmitter:
         verdict = smtp_replies.classify(code, text, phase)
         if verdict.slow and self._slowing.asked_for_less(item.route, item.provider, began_at):
             self._window.give_back_all(item.route, item.provider)
-        if verdict.route:
+        if verdict.route and item.destination is None:
             self._ways.failed(item.route, f"{code} {smtp_replies.without_addresses(text)}")
             self._window.settle(item, "pending", wait=timedelta(seconds=1))
         elif verdict.temporary:
@@ -202,10 +217,31 @@ class Transmitter:
         else:
             self._window.settle(item, "failed", klass=verdict.klass, **_reply(code, text))
 
+    def _unreached(self, item: Item, error: Unreachable | DnsUnavailable) -> None:
+        """None of a domain's mail hosts can be spoken to: its mail waits, and nobody else's."""
+        if isinstance(error, DnsUnavailable):
+            self._window.settle(
+                item, "deferred", wait=self._wait_for(item), text=f"the DNS does not answer for {error}"
+            )
+        elif isinstance(error, NotOnTheInternet):
+            self._window.settle(item, "failed", klass="other", enhanced="5.4.4", text=error.text)
+        elif error.code is None:
+            self._window.settle(item, "deferred", wait=self._wait_for(item), text=error.text)
+        else:
+            slow = smtp_replies.classify(error.code, error.text, "connect").slow
+            if slow and self._slowing.asked_for_less(item.route, item.provider, time.monotonic()):
+                self._window.give_back_all(item.route, item.provider)
+            self._window.settle(item, "deferred", wait=self._wait_for(item), **_reply(error.code, error.text))
+
     def _wait_for(self, item: Item) -> timedelta:
-        since: datetime | None = item.row["first_4xx_at"]
-        refused_for = self._clock.now().astimezone(UTC) - since if since else timedelta(0)
-        return smtp_replies.backoff(refused_for, self._rng, self._options.retry_first)
+        return wait_for(item, self._clock, self._rng, self._options.retry_first)
+
+
+def wait_for(item: Item, clock: Clock, rng: Random, first: timedelta) -> timedelta:
+    """How long a message waits after a temporary failure."""
+    since: datetime | None = item.row["first_4xx_at"]
+    refused_for = clock.now().astimezone(UTC) - since if since else timedelta(0)
+    return smtp_replies.backoff(refused_for, rng, first)
 
 
 def why(error: Exception) -> str:

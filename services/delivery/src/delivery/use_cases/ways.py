@@ -32,6 +32,7 @@ def password_context(workspace_id: UUID, route_id: UUID) -> str:
 
 def route_of(row: asyncpg.Record, sealer: Sealer, allowed: Sequence[Network]) -> Route:
     """A row as it is used. Raises CannotOpen."""
+    direct = row["kind"] == "direct"
     password = None
     if row["password"] is not None:
         password = sealer.open(row["password"], password_context(row["workspace_id"], row["id"])).decode()
@@ -48,6 +49,7 @@ def route_of(row: asyncpg.Record, sealer: Sealer, allowed: Sequence[Network]) ->
         row["weight"],
         limits.from_json(row["limits"]),
         allowed,
+        direct,
     )
 
 
@@ -55,13 +57,21 @@ class Ways:
     """The routes as one process knows them. A way is a workspace with routes of its own, or the platform's."""
 
     def __init__(
-        self, db: Database, platform: Route, sealer: Sealer | None, allowed: Sequence[Network], rng: Random
+        self,
+        db: Database,
+        platform: Route,
+        sealer: Sealer | None,
+        allowed: Sequence[Network],
+        rng: Random,
+        *,
+        direct: bool = False,
     ) -> None:
         self._db = db
         self._platform = platform
         self._sealer = sealer
         self._allowed = allowed
         self._rng = rng
+        self._direct = direct
         self._routes: dict[UUID, list[Route]] = {PLATFORM: [platform]}
         self._standing = {platform.id}
         self._opened: dict[tuple[UUID, int], Route | None] = {}
@@ -179,6 +189,8 @@ class Ways:
         try:
             if self._sealer is None:
                 raise CannotOpen("there is no key to open it")
+            if row["kind"] == "direct" and not self._direct:
+                raise ValueError("BARID_DIRECT_TO_MX is off")
             return route_of(row, self._sealer, self._allowed)
         except (CannotOpen, ValueError) as error:
             log.error("a route cannot be used", extra={**about, "error": str(error)})

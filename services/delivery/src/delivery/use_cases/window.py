@@ -14,6 +14,7 @@ import asyncpg
 from delivery.db.outcomes import Outcome
 from delivery.smtp.pool import Line
 from delivery.smtp.route import PLATFORM, Route
+from delivery.use_cases.direct import Destination
 from delivery.use_cases.shaping import Day, Shaping
 
 FLUSH_AFTER_S = 0.04
@@ -24,7 +25,7 @@ class Item:
     """One marked message. `begun`: its dialogue is under way. `dropped`: it must not begin any more.
 
     `line`: the connections it may go by; `at`: its slot (monotonic), before which it must not begin; `day`: the day of
-    a warm-up that it counts for.
+    a warm-up that it counts for; `destination`: the mail hosts that it goes to, on a direct route.
     """
 
     workspace_id: UUID
@@ -41,6 +42,7 @@ class Item:
     day: Day | None = None
     begun: bool = False
     dropped: bool = False
+    destination: Destination | None = None
     variant_id: str | None = None
     traceparent: str | None = None
 
@@ -76,8 +78,16 @@ class Window:
 
     def put(self, item: Item) -> None:
         """A marked message waits for a connection."""
+        self.hold(item)
+        self.release(item)
+
+    def hold(self, item: Item) -> None:
+        """A message is marked; it does not wait for a connection yet."""
         self.items[(item.id, item.attempt)] = item
         self.shaping.began(item.line)
+
+    def release(self, item: Item) -> None:
+        """It waits for a connection, in its slot if it has one."""
         if item.at is None:
             self.enqueue(item)
         else:
@@ -99,6 +109,12 @@ class Window:
             if not (item := waiting.popleft()).dropped:
                 self.enqueue(item)
                 return
+
+    def unpark_all(self, line: Line) -> None:
+        """What they waited for is known: each sees for itself whether it may go."""
+        for item in self.parked.pop((line[0], line[2]), ()):
+            if not item.dropped:
+                self.enqueue(item)
 
     def settle(self, item: Item, status: Any, **details: Any) -> None:
         """Its outcome is known."""
