@@ -20,7 +20,7 @@ from tests.load.figures import Figure
 from tests.load.mailers import CONNECTIONS, SENDER, prepare, send_all, sink
 from tests.load.server import database
 
-MESSAGES = 6000
+MESSAGES = 20_000
 
 
 async def run() -> list[Figure]:
