@@ -107,7 +107,8 @@ async def apply(options: KafkaOptions, topics: Sequence[Topic], *, dry_run: bool
                 resource = ConfigResource(ConfigResourceType.TOPIC, name(change.topic), dict(change.configs))
                 for answer in await admin.alter_configs([resource]):
                     _raise_for(options, [(one[3], one[0], one[1]) for one in answer.resources])
-        await _until_seen(admin, {name(c.topic): c.partitions for c in changes if c.kind in ("create", "widen")})
+        changed = {change.topic for change in changes if change.kind != "keep"}
+        await _until_seen(admin, options, [topic for topic in topics if topic.name in changed])
         return changes
 
 
@@ -155,11 +156,11 @@ async def _hidden(admin: AIOKafkaAdminClient, missing: Sequence[str]) -> set[str
     return {one[3] for answer in answers for one in answer.resources if one[0] == TopicAuthorizationFailedError.errno}
 
 
-async def _until_seen(admin: AIOKafkaAdminClient, made: dict[str, int]) -> None:
-    """The controller answers before every broker knows."""
-    while True:
-        there = {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics()}
-        if all(there.get(topic) == partitions for topic, partitions in made.items()):
+async def _until_seen(admin: AIOKafkaAdminClient, options: KafkaOptions, topics: Sequence[Topic]) -> None:
+    """The controller answers before every broker knows: of topics and partitions, and of configurations."""
+    while topics:
+        left = plan(topics, await _describe(admin, options, [topic.name for topic in topics]), options)
+        if all(change.kind == "keep" for change in left):
             return
         await asyncio.sleep(0.05)
 
