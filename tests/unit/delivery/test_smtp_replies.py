@@ -108,6 +108,28 @@ def test_permanent(klass, code, text):
     assert (verdict.temporary, verdict.klass) == (False, klass)
 
 
+CONTRADICTORY = [
+    (550, "5.1.1 Service refused, your IP is listed at zen.spamhaus.org", "rcpt", "policy"),
+    (550, "5.1.0 Message rejected: sender reputation too low", "rcpt", "policy"),
+    (554, "5.1.1 Blocked by policy", "rcpt", "policy"),
+    (550, "5.1.2 Sender domain has no SPF record", "rcpt", "policy"),
+    (550, "5.1.1 greylisted, try again later", "rcpt", "other"),
+    (550, "5.1.0 rejected", "rcpt", "other"),
+    (550, "Requested action not taken: mailbox unavailable", "body", "other"),
+    (550, "No such user", "body", "other"),
+    (550, "5.1.1", "body", "other"),
+    (550, "5.1.2 bad destination system address", "body", "other"),
+    (550, "5.1.1 No such user", "body", "bad_mailbox"),
+]
+
+
+@pytest.mark.parametrize(("code", "text", "phase", "klass"), CONTRADICTORY)
+def test_nobody_is_blocked_on_the_word_of_a_code_alone_or_of_a_filter_behind_the_body(code, text, phase, klass):
+    """Servers say 5.1.1 for whatever they refuse; what the words say of policy, rate or content counts."""
+    verdict = classify(code, text, phase)
+    assert (verdict.temporary, verdict.klass) == (False, klass)
+
+
 @pytest.mark.parametrize(("code", "text", "slow"), TEMPORARY)
 def test_temporary(code, text, slow):
     verdict = classify(code, text, "rcpt")

@@ -43,6 +43,11 @@ BY_DETAIL: dict[str, Reason] = {
     "6.9": "unsupported_address",
 }
 
+# What can stop mail to an address for good.
+ABOUT_ADDRESS = frozenset({"bad_mailbox", "bad_domain", "moved"})
+# Details that servers seldom use for anything else.
+SURE_DETAILS = frozenset({"1.1", "1.6", "1.10"})
+
 
 def by_detail(detail: str) -> Reason | None:
     """The reason that `subject.detail` of an enhanced code names, if it names one."""

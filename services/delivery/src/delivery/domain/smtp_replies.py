@@ -6,7 +6,14 @@ from datetime import timedelta
 from random import Random
 from typing import Literal
 
-from delivery.domain.reply_wording import Reason, by_detail, plain_words, reason_of_words
+from delivery.domain.reply_wording import (
+    ABOUT_ADDRESS,
+    SURE_DETAILS,
+    Reason,
+    by_detail,
+    plain_words,
+    reason_of_words,
+)
 
 FailureClass = Literal["bad_mailbox", "bad_domain", "mailbox_full", "policy", "content", "unsupported_address", "other"]
 Phase = Literal["connect", "mail", "rcpt", "data", "body"]
@@ -18,7 +25,7 @@ GIVE_UP_AFTER = timedelta(hours=72)
 _ENHANCED = re.compile(r"^\s*([245])\.(\d{1,3})\.(\d{1,3})\b")
 _ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>@]+>?")
 
-_BY_CODE: dict[int, FailureClass] = {556: "bad_domain"}
+_TRY_AGAIN = re.compile(r"\b(?:gr[ea]y-?list|try(?: again)? later|temporar)", re.I)
 # The ledger's classes are fewer than the reasons that servers name.
 _CLASSES: dict[Reason, FailureClass] = {
     "bad_mailbox": "bad_mailbox",
@@ -64,11 +71,28 @@ def classify(code: int, text: str, phase: Phase) -> Verdict:
         return Verdict(temporary=True, slow=True, route=True)
     if phase == "mail":
         return Verdict(False, "policy")  # the sender is refused, not the recipient
-    reason = _by_enhanced(enhanced)
-    by_code = _BY_CODE.get(code) if reason is None else None
-    if reason in {None, "network"}:  # a 5xx about the network: its words say more
-        reason = reason_of_words(plain_words(text))
-    return Verdict(False, by_code or _class_of(reason))
+    return Verdict(False, _class_of(_reason(code, enhanced, plain_words(text), phase)))
+
+
+def _reason(code: int, enhanced: str | None, words: str, phase: Phase) -> Reason | None:
+    """Why for good. That nobody is there stops all mail to an address, so it needs two witnesses, as in a report.
+
+    Servers send 5.1.1 for whatever they refuse, and say in words what it is; after the body a filter may speak.
+    """
+    by_code, by_word = _by_enhanced(enhanced), reason_of_words(words)
+    found = by_code if by_code not in {None, "network"} else by_word  # a 5xx about the network: its words say more
+    if found not in ABOUT_ADDRESS:
+        return found if found is not None or code != 556 else "bad_domain"
+    if by_word is not None and by_word not in ABOUT_ADDRESS:
+        return by_word
+    sure = (enhanced or "")[2:] in SURE_DETAILS
+    if _TRY_AGAIN.search(words):
+        return None
+    if found == "bad_domain":
+        return found if phase == "rcpt" else None
+    if phase == "rcpt":
+        return found if sure or by_word is not None else None
+    return found if sure and by_word is not None else None
 
 
 def is_full(enhanced: str | None, text: str | None) -> bool:

@@ -31,8 +31,6 @@ _DELAYED = re.compile(
 )
 # Up to an empty line, or a line of another reply.
 _QUOTED_REPLY = re.compile(r"(?<![\w.:/-])([45]\d\d)[ -](?:[^\n\]]|\n(?![ \t]*(?:\n|(?!\1)[245]\d\d[ -]))){5,600}")
-_ABOUT_ADDRESS = frozenset({"bad_mailbox", "bad_domain", "moved"})
-_SURE_DETAILS = frozenset({"1.1", "1.6", "1.10"})
 _LIKELY_DETAILS = frozenset({"0.1", "1.0", "1.3"})
 _FOR_A_WHILE = tuple(entry for entry in wording.WORDS if entry[0] in {"inactive", "mailbox_full"})
 _NULL_MX = re.compile(r"^550 host does not accept mail", re.I)
@@ -138,7 +136,7 @@ def _reason(evidence: Evidence, told: str, statuses: list[str], reply: str) -> t
     phase = _phase(evidence)
     if evidence.after_acceptance or phase in {"mail", "connect"}:  # nobody spoke of the recipient
         otherwise = "refused" if evidence.after_acceptance else "policy"
-        return by_word if by_word and by_word not in _ABOUT_ADDRESS else otherwise, False
+        return by_word if by_word and by_word not in wording.ABOUT_ADDRESS else otherwise, False
     if by_word == "bad_domain" and (reply in {"521", "556"} or _NULL_MX.search(told)):
         return "bad_domain", True
     if (phase == "rcpt" or evidence.category == "bad-mailbox") and by_word == "bad_mailbox" and _UNKNOWN.search(told):
@@ -155,7 +153,7 @@ def _reason(evidence: Evidence, told: str, statuses: list[str], reply: str) -> t
 
 def _against(evidence: Evidence, by_word: wording.Reason | None, by_code: list[wording.Reason]) -> str | None:
     """A reason that has nothing to do with whether the address exists."""
-    found = next((one for one in (by_word, *by_code) if one and one not in _ABOUT_ADDRESS), None)
+    found = next((one for one in (by_word, *by_code) if one and one not in wording.ABOUT_ADDRESS), None)
     if found is None and by_word == "bad_mailbox":
         # The report for people may know better than the field for machines.
         said = wording.plain_words(f"{evidence.ahead} {evidence.around}")
@@ -168,7 +166,7 @@ def _confirmed(
 ) -> bool:
     """Whether a second witness says that the address does not exist."""
     details = {one[2:] for one in statuses}
-    if details & _SURE_DETAILS or (by_word and details & _LIKELY_DETAILS):
+    if details & wording.SURE_DETAILS or (by_word and details & _LIKELY_DETAILS):
         return True
     if by_word is None:
         return False
