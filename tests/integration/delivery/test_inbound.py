@@ -130,6 +130,12 @@ async def test_an_envelope_of_any_bytes_loses_no_mail(delivery_db, row, lmtp, re
     assert [why for _, why, _ in await values(delivery_db, ASIDE)] == ["unknown"]
 
 
+async def test_a_line_longer_than_smtp_allows_loses_no_mail(delivery_db, row, lmtp):
+    long = dsn(row).replace(b"\r\n\r\n", b"\r\n\r\n<p>" + b"x" * 500_000 + b"</p>\r\n", 1)
+    assert await lmtp(long, return_path(row)) == [250]
+    assert [source for _, _, _, source in await values(delivery_db, KEPT)] == ["lmtp"]
+
+
 async def test_a_mail_of_50_mb_is_refused_with_its_reason(delivery_db, row, lmtp):
     assert await lmtp(dsn(row) + (b"x" * 76 + b"\r\n") * 672_000, return_path(row)) == [552]
     assert await values(delivery_db, KEPT) == []

@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 MOST_SESSIONS = 64
 MOST_RECIPIENTS = 50
+# RFC 5321 allows 1,000 bytes; HTML of real reports and answers has longer lines, and a refusal would lose the mail.
+LINE_BYTES = 1 << 20
 _FINISH_S = 20.0
 _TAKEN = "250 2.0.0 taken in"
 _LATER = "451 4.3.0 cannot be stored now, try again"
@@ -61,6 +63,8 @@ class _Handler:
 
 class _Session(LMTP):
     """One connection; those beyond MOST_SESSIONS are asked to come again."""
+
+    line_length_limit = LINE_BYTES
 
     def __init__(self, sessions: "set[_Session]", handler: _Handler, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
