@@ -114,3 +114,18 @@ def test_the_traces_of_its_way_do_not_make_it_another_mail():
     assert one.id == other.id
     (third,) = read_returns(mail.replace(b"text", b"test"), (), MATCHER, "test")
     assert third.id != one.id
+
+
+@pytest.mark.parametrize("kind", ["hard", "soft", "complaint", "delivered"])
+def test_the_address_of_an_answer_which_everybody_sees_proves_no_report(kind):
+    paths = ReturnPaths(RING, "b@mail.example.com", "r@mail.example.com")
+    workspace_id, sent = UUID(int=2), Sent("ann@example.com", "sent", 1, NOW)
+    said = Returned(ID, "lmtp", (Judgement("stranger@example.net", kind, "", "", "bad_mailbox"),), ())
+    by_reply, by_bounce = (
+        paths.claim(paths.replies_to(workspace_id, ID)),
+        paths.claim(paths.bounces_to(workspace_id, ID)),
+    )
+    assert not decide(said, by_reply, sent, NOW).counts
+    assert decide(said, by_bounce, sent, NOW).counts
+    answer = Returned(ID, "lmtp", (), (), "ann@elsewhere.example")
+    assert decide(answer, by_reply, sent, NOW).counts

@@ -125,3 +125,35 @@ def test_a_report_passed_on_is_read():
 def test_several_mails_of_a_mailbox_file():
     one = "From MAILER-DAEMON Mon Nov  2 10:00:00 2026\n" + dedent(DSN).lstrip("\n") + "\n"
     assert classify_mail((one + one).encode()) == classify_mail(mail(DSN)) * 2
+
+
+ANSWERS = {
+    "fields that she pasted": (
+        "Ann Hariri <ann@example.com>",
+        "Re: News of November",
+        "Keep me, but drop my colleague:\n\nFinal-Recipient: rfc822; old@b.example\nAction: failed\nStatus: 5.1.1\n",
+    ),
+    "a name that daemons have": (
+        "Postmaster-Apotheke <info@apotheke.example>",
+        "AW: Angebot",
+        "User unknown in your list? 550 5.1.1 no such user here, says my colleague.",
+    ),
+    "a host that daemons have": ("info@bouncehouse-rental.example", "Re: Offer", "It could not be delivered, sorry."),
+    "a title": ("Ann (System Administrator) <ann@example.com>", "Re: Offer", "mail delivery failed, you wrote?"),
+    "a subject about vacation": ("ann@example.com", "Re: Your summer vacation starts here", "Which hotel is it?"),
+    "a subject about offices": ("ann@example.com", "پاسخ: Out of office chairs", "چند است؟"),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_a_persons_answer_is_no_report_whatever_its_sender_subject_or_text(case):
+    sender, subject, text = ANSWERS[case]
+    head = f"From: {sender}\nSubject: {subject}\nIn-Reply-To: <1@news.example>\n"
+    assert classify_mail(f"{head}\n{text}".encode()) == []
+
+
+@pytest.mark.parametrize("header", ["Auto-Submitted: auto-replied", "Precedence: auto_reply", "X-Autoreply: yes"])
+def test_what_a_machine_says_it_wrote_is_no_persons_answer(header):
+    head = f"From: ann@example.com\nSubject: Re: News\nIn-Reply-To: <1@news.example>\n{header}\n"
+    (one,) = classify_mail(f"{head}\nI am away.".encode())
+    assert one.kind == "auto-reply"

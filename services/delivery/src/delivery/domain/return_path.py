@@ -20,19 +20,22 @@ TOKEN_CHARS = 53
 MOST_LOCAL = 64 - TOKEN_CHARS - 1
 WORKSPACE_TAIL = 6
 _MAC_BYTES = 10
-_PURPOSE = b"barid return path\0"
+_BOUNCES = b"barid return path\0"
+_REPLIES = b"barid reply path\0"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A message that something which came back is about. `tail`: the end of its workspace's id, where that is known.
 
-    `signed`: by a token of ours that only the message carried.
+    `signed`: by a token of ours that only the message carried. `to_reply`: by that of its Reply-To, which everybody
+    has who was sent a copy; an answer proves itself by it, and a report does not.
     """
 
     message_id: UUID
     tail: bytes | None = None
     signed: bool = False
+    to_reply: bool = False
 
 
 class ReturnPaths:
@@ -50,20 +53,21 @@ class ReturnPaths:
         parts = self._bounces
         if parts is not None and domain is not None:
             parts = parts[0], f"@{domain}"
-        return self._address(parts, workspace_id, message_id)
+        return f"{parts[0]}{self.token(workspace_id, message_id)}{parts[1]}" if parts else None
 
     def replies_to(self, workspace_id: UUID, message_id: UUID) -> str | None:
         """The Reply-To of a message; None where no reply address is configured."""
-        return self._address(self._replies, workspace_id, message_id)
-
-    def _address(self, parts: tuple[str, str] | None, workspace_id: UUID, message_id: UUID) -> str | None:
-        return f"{parts[0]}{self.token(workspace_id, message_id)}{parts[1]}" if parts else None
+        parts = self._replies
+        return f"{parts[0]}{self._token(workspace_id, message_id, _REPLIES)}{parts[1]}" if parts else None
 
     def token(self, workspace_id: UUID, message_id: UUID) -> str:
         """What tells the message, for other places than an address."""
+        return self._token(workspace_id, message_id, _BOUNCES)
+
+    def _token(self, workspace_id: UUID, message_id: UUID, purpose: bytes) -> str:
         tag, key = self._keys[0]
         body = tag + workspace_id.bytes[-WORKSPACE_TAIL:] + message_id.bytes
-        return base64.b32encode(body + _mac(key, body)).rstrip(b"=").decode().lower()
+        return base64.b32encode(body + _mac(key, purpose, body)).rstrip(b"=").decode().lower()
 
     def claim(self, address: str) -> Claim | None:
         """The message that an address was made for, whatever its domain; None for any other address."""
@@ -75,13 +79,16 @@ class ReturnPaths:
         except (binascii.Error, ValueError):
             return None
         body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-        if not any(body[:1] == tag and hmac.compare_digest(mac, _mac(key, body)) for tag, key in self._keys):
-            return None
-        return Claim(UUID(bytes=body[1 + WORKSPACE_TAIL :]), body[1 : 1 + WORKSPACE_TAIL], signed=True)
+        keys = [key for tag, key in self._keys if body[:1] == tag]
+        for purpose in (_BOUNCES, _REPLIES):
+            if any(hmac.compare_digest(mac, _mac(key, purpose, body)) for key in keys):
+                message_id, tail = UUID(bytes=body[1 + WORKSPACE_TAIL :]), body[1 : 1 + WORKSPACE_TAIL]
+                return Claim(message_id, tail, signed=True, to_reply=purpose == _REPLIES)
+        return None
 
 
-def _mac(key: bytes, body: bytes) -> bytes:
-    return hmac.digest(key, _PURPOSE + body, "sha256")[:_MAC_BYTES]
+def _mac(key: bytes, purpose: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, purpose + body, "sha256")[:_MAC_BYTES]
 
 
 def _parts(setting: str, address: str | None) -> tuple[str, str] | None:

@@ -29,6 +29,7 @@ ANSWER_WITHIN = timedelta(days=120)  # people complain and reply when they read
 _NAMESPACE = UUID("0a6f4a86-9c1c-53a5-8a3f-52c3f1a4a6f4")
 _SENT_TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "cc")
 _MOST_CLAIMS = 5
+_ANSWERS = frozenset({"reply", "auto-reply"})
 _WENT_OUT = frozenset({"sent", "uncertain"})
 
 
@@ -100,7 +101,8 @@ def decide(returned: Returned, claim: Claim | None, sent: Sent | None, now: date
     within = BOUNCE_WITHIN if decision.kind in {"hard", "soft", "delivered"} else ANSWER_WITHIN
     if now - sent.sent_at > within:
         return decision
-    return replace(decision, counts=sent.attempt > 0 if claim.signed else named and sent.status in _WENT_OUT)
+    proven = claim.signed and not (claim.to_reply and decision.kind not in _ANSWERS)
+    return replace(decision, counts=sent.attempt > 0 if proven else named and sent.status in _WENT_OUT)
 
 
 def _read(mail: Part, envelope: Sequence[str], matcher: Matcher, source: str, raw: bytes) -> Returned:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from delivery.domain.bounces.automatic import author, is_automatic, is_report
+from delivery.domain.bounces.automatic import author, is_answer, is_automatic, is_report
 from delivery.domain.bounces.complaints import complaints
 from delivery.domain.bounces.fields import RecipientFields
 from delivery.domain.bounces.freetext import Passage, passages, passages_about, returned_to
@@ -45,7 +45,7 @@ def judge_report(report: Report) -> list[Judgement]:
     """What came of each recipient a report tells of; nothing for a mail that a person wrote."""
     if told := complaints(report):
         return [_judgement(one.recipient, Verdict(one.kind, one.reason)) for one in told]
-    if noticed := notices(report):
+    if not is_answer(report) and (noticed := notices(report)):
         return [_judgement(recipient, verdict) for recipient, verdict in noticed]
     if is_automatic(report):
         return [_judgement(author(report), Verdict("auto-reply", "auto_reply"))]

@@ -42,7 +42,10 @@ _RETURNED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A mail, taken apart. `said`: text for people, without the mail it returns."""
+    """A mail, taken apart. `said`: text for people, without the mail it returns.
+
+    `structured`: the recipients stand in a part of their own, and not just in text that anybody can paste.
+    """
 
     headers: Headers
     report_type: str
@@ -51,6 +54,7 @@ class Report:
     reporter: str
     feedback: str
     returned: Headers
+    structured: bool = False
 
 
 def inmost(mail: Part) -> Part:
@@ -90,14 +94,14 @@ def read_report(mail: Part) -> Report:
     said, rest = split_returned(told[:MAX_TEXT])
     reporter = next((value for name, value in fields_of(status[:MAX_TEXT]) if name == "reporting-mta"), "")
     recipients = recipients_of(status[:MAX_TEXT])
+    structured = bool(recipients)
     if not recipients and (fields := _FIELDS.search(told)):
         recipients = recipients_of(told[fields.start() :][:MAX_TEXT])
         said = told[: fields.start()] if recipients else said
     if not returned.fields:
         returned = split_headers(dedent(rest).lstrip("\n").encode("utf-8", "replace"))[0]
-    return Report(
-        mail.headers, mail.parameters.get("report-type", "").lower(), said, recipients, reporter, feedback, returned
-    )
+    kind = mail.parameters.get("report-type", "").lower()
+    return Report(mail.headers, kind, said, recipients, reporter, feedback, returned, structured)
 
 
 def split_returned(told: str) -> tuple[str, str]:
