@@ -10,13 +10,30 @@ from random import Random
 import pytest
 import pytest_asyncio
 from common.egress import networks
+from common.ids import new_id
 from common.testing.deliver import deliver
+from delivery.db import forwards
 from delivery.dns.exchangers import Exchangers
 from delivery.dns.resolver import Resolver
+from delivery.smtp.route import Route
 from delivery.use_cases.direct import Direct
+from delivery.use_cases.forwarding import Forwarder
+from delivery.use_cases.one_by_one import OneByOne
+from delivery.use_cases.ways import Ways
 
 from tests.fixtures.certificates import self_made
-from tests.fixtures.sending import MAIN, Campaign, add_direct_route, add_route, eventually, mailing, rows, until
+from tests.fixtures.sending import (
+    MAIN,
+    PEPPER_BYTES,
+    SEALER,
+    Campaign,
+    add_direct_route,
+    add_route,
+    eventually,
+    mailing,
+    rows,
+    until,
+)
 from tests.fixtures.smtp import scripted_smtp
 
 LOOPBACK = networks("test", "127.0.0.0/8")
@@ -282,3 +299,33 @@ async def test_a_relay_takes_over_where_a_direct_route_is_disabled(delivery_db, 
     async with mailing(delivery_db, 1):
         await until(delivery_db, campaign.id, sent=1)
         await eventually(lambda: smtp_server.recipients == ["a@shop.test"])
+
+
+async def test_people_s_answers_go_on_over_direct_routes_too(delivery_db, workspace_id, net, smtp_server):
+    server, other = await net.host("mx.shop.test"), await net.host("mx.other.test")
+    net.dns.set("shop.test", "MX", "10 mx.shop.test.")
+    net.dns.set("other.test", "MX", "10 mx.other.test.")
+    net.dns.set("null.test", "MX", "0 .")
+    await add_direct_route(delivery_db, workspace_id)
+    recipients = ["help@shop.test", "help@other.test", "more@other.test", "nobody@null.test"]
+    answer = b"From: ann@example.com\r\nSubject: Re: Hi\r\n\r\nblue?\r\n"
+    async with delivery_db.worker.transaction() as tx:
+        await forwards.add(tx, [(workspace_id, new_id(), one, answer) for one in recipients])
+    platform = Route.parse(f"smtp://127.0.0.1:{smtp_server.port}")
+    direct, stop = net.direct(), asyncio.Event()
+    ways = Ways(delivery_db.worker, platform, SEALER, LOOPBACK, Random(3), direct=True)
+    line = OneByOne(delivery_db.worker, ways, "inbound", 50)
+    running = asyncio.create_task(Forwarder(delivery_db.worker, ways, line, PEPPER_BYTES, direct).run(stop))
+
+    async def gone():
+        async with delivery_db.worker.connection() as connection:
+            return not await connection.fetchval("select count(*) from forwards")
+
+    await eventually(gone)
+    stop.set()
+    await running
+    assert server.recipients == ["help@shop.test"]
+    assert sorted(other.recipients) == ["help@other.test", "more@other.test"]
+    assert smtp_server.recipients == []
+    async with delivery_db.worker.connection() as connection:
+        assert await connection.fetchval("select count(*) from set_aside") == 1

@@ -18,6 +18,7 @@ from delivery.domain.tokens import TokenKeys
 from delivery.inboxes import open_inbox
 from delivery.settings import Settings
 from delivery.smtp.route import platform_route
+from delivery.use_cases.direct import direct_of
 from delivery.use_cases.forwarding import Forwarder
 from delivery.use_cases.intake import UNKNOWN, Intake
 from delivery.use_cases.one_by_one import OneByOne
@@ -36,10 +37,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     route = platform_route(settings.smtp_url.get_secret_value(), settings.smtp_limits)
     sealer = Sealer(settings.sealing_key_ring())
     pepper, networks = settings.pepper_bytes(), settings.route_network_list()
+    rng = Random()  # noqa: S311 - jitter
+    direct = direct_of(settings.direct_name(), settings.dns_resolvers, settings.dns_timeout_s, networks, rng)
     listener = listen(settings.lmtp_host, settings.lmtp_port, "BARID_LMTP_PORT") if settings.lmtp_port else None
     database = await Database.open(settings.require_url("worker"), name="delivery-inbound", max_size=6)
     intake = Intake(database, matcher)
-    ways = Ways(database, route, sealer, networks, Random())  # noqa: S311 - jitter
+    ways = Ways(database, route, sealer, networks, rng, direct=direct is not None)
     name = f"inbound {settings.instance or f'{socket.gethostname()}:{os.getpid()}'}"
     line = OneByOne(database, ways, name, settings.smtp_messages_per_connection)
     for source in ("lmtp", "inbox"):  # shown from the start, so that the first is an increase
@@ -48,7 +51,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         async with asyncio.TaskGroup() as parts:
             parts.create_task(intake.take_again())
-            parts.create_task(Forwarder(database, ways, line, pepper).run(stop))
+            parts.create_task(Forwarder(database, ways, line, pepper, direct).run(stop))
             if listener is not None:
                 parts.create_task(listen_lmtp(intake, listener, stop))
             if inbox is not None:

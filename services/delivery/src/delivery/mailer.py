@@ -9,8 +9,6 @@ from random import Random
 from common.clock import SYSTEM_CLOCK
 from common.db.pool import BY_KEY, Database
 
-from delivery.dns.exchangers import Exchangers
-from delivery.dns.resolver import Resolver
 from delivery.domain.return_path import ReturnPaths
 from delivery.domain.sealing import Sealer
 from delivery.domain.tokens import TokenKeys
@@ -18,7 +16,7 @@ from delivery.settings import Settings
 from delivery.smtp.dkim_keys import load_keys
 from delivery.smtp.route import platform_route
 from delivery.use_cases.composing import Composer
-from delivery.use_cases.direct import Direct
+from delivery.use_cases.direct import direct_of
 from delivery.use_cases.sending import Mailer, SendingOptions
 from delivery.use_cases.signing import DomainKeys, Signer
 
@@ -35,7 +33,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     sealer = Sealer(settings.sealing_key_ring())
     installation = load_keys(settings.dkim_keys)
     rng = Random()  # noqa: S311 - jitter
-    direct = _direct(settings, rng)
+    networks = settings.route_network_list()
+    direct = direct_of(settings.direct_name(), settings.dns_resolvers, settings.dns_timeout_s, networks, rng)
     database = await Database.open(
         settings.require_url("worker"),
         name="delivery-mailer",
@@ -53,17 +52,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             messages_per_connection=settings.smtp_messages_per_connection,
             dot_timeout_s=settings.smtp_dot_timeout_s,
             retry_first=timedelta(seconds=settings.retry_first_s),
-            networks=settings.route_network_list(),
+            networks=networks,
             direct=direct,
         )
         await Mailer(database, route, composer, options, SYSTEM_CLOCK, rng, sealer).run(stop)
     finally:
         await database.close()
-
-
-def _direct(settings: Settings, rng: Random) -> Direct | None:
-    name = settings.direct_name()
-    if name is None:
-        return None
-    exchangers = Exchangers(Resolver(settings.dns_resolvers, settings.dns_timeout_s))
-    return Direct(exchangers, name, settings.route_network_list(), rng)

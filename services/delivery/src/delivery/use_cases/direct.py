@@ -10,7 +10,7 @@ import aiosmtplib
 from common import egress
 
 from delivery.dns.exchangers import Exchangers
-from delivery.dns.resolver import DnsUnavailable
+from delivery.dns.resolver import DnsUnavailable, Resolver
 from delivery.domain.exchanges import Exchange, NoMail
 from delivery.smtp.route import Breaker
 
@@ -160,6 +160,13 @@ class Direct:
             del self._breakers[next(iter(self._breakers))]
         self._breakers[host] = found
         return found
+
+
+def direct_of(
+    name: str | None, resolvers: str, dns_timeout_s: float, allowed: Sequence[egress.Network], rng: Random
+) -> Direct | None:
+    """As the operator allows it; None: not at all. Raises Misconfigured."""
+    return None if name is None else Direct(Exchangers(Resolver(resolvers, dns_timeout_s)), name, allowed, rng)
 
 
 class _NoHandshake(Exception):

@@ -15,14 +15,18 @@ from uuid import UUID
 import aiosmtplib
 import asyncpg
 from common import metrics
+from common.contracts.addresses import InvalidAddress, normalise_address
 from common.db.pool import TRANSIENT, Database
 
 from delivery.db import blocks, forwards, set_aside
+from delivery.dns.resolver import DnsUnavailable
 from delivery.domain import limits, smtp_replies
 from delivery.domain.addressed import Addressed, addressed
+from delivery.domain.exchanges import NoMail, provider_behind
 from delivery.domain.forwarding import forwarded
 from delivery.smtp.dialogue import Replied, TooLarge, UnsafeAddress
 from delivery.smtp.route import PLATFORM, Route
+from delivery.use_cases.direct import Destination, Direct
 from delivery.use_cases.intake import NOT_FORWARDED
 from delivery.use_cases.one_by_one import OneByOne
 from delivery.use_cases.ways import Ways
@@ -47,14 +51,19 @@ class _Outcome:
     tried: bool = True
 
 
+class _NoMail(Exception):
+    """The recipient's domain takes no mail."""
+
+
 class Forwarder:
     """Sends on what is due. `pepper` keys the hashes by which addresses are blocked."""
 
-    def __init__(self, db: Database, ways: Ways, line: OneByOne, pepper: bytes) -> None:
+    def __init__(self, db: Database, ways: Ways, line: OneByOne, pepper: bytes, direct: Direct | None = None) -> None:
         self._db = db
         self._ways = ways
         self._line = line
         self._pepper = pepper
+        self._direct = direct
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop."""
@@ -112,14 +121,15 @@ class Forwarder:
         way = row["workspace_id"] if row["workspace_id"] in self._ways.own else PLATFORM
         tried = False
         for route in self._in_turn(way):
-            bucket = limits.bucket_of(route.limits, at.provider)
             try:
-                if not await self._line.open(route, bucket, at.provider):
+                provider, destination = await self._where(route, row["recipient"], at)
+                bucket = limits.bucket_of(route.limits, provider)
+                if not await self._line.open(route, bucket, provider, destination):
                     continue
                 result = await self._line.send(NULL_SENDER, row["recipient"], forwarded(row["mail"], row["id"]))
-            except (UnsafeAddress, TooLarge) as error:
+            except (UnsafeAddress, TooLarge, InvalidAddress, _NoMail) as error:
                 return _Outcome(refused=str(error))
-            except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            except (aiosmtplib.SMTPException, OSError, ValueError, DnsUnavailable) as error:
                 log.warning("an answer cannot be sent on now", extra={"error": type(error).__name__})
                 tried = True
                 continue
@@ -135,6 +145,16 @@ class Forwarder:
                 return _Outcome()
             return _Outcome() if verdict.temporary else _Outcome(refused=said)
         return _Outcome(tried=tried)
+
+    async def _where(self, route: Route, recipient: str, at: Addressed) -> tuple[str, Destination | None]:
+        """Whose limits count, and the mail hosts of a direct route. Raises InvalidAddress, DnsUnavailable, _NoMail."""
+        if not route.direct or self._direct is None:
+            return at.provider, None
+        domain = normalise_address(recipient).rpartition("@")[2]
+        found = await self._direct.find(domain)
+        if isinstance(found, NoMail):
+            raise _NoMail(found.text)
+        return provider_behind(domain, found.exchange), found
 
     def _in_turn(self, way: UUID) -> Iterator[Route]:
         """The routes that work now, by weight; others once those are known to be down."""

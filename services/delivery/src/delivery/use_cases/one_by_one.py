@@ -12,10 +12,12 @@ from common.db.pool import Database
 
 from delivery.db import budgets
 from delivery.db.budgets import Key
+from delivery.dns.resolver import DnsUnavailable
 from delivery.domain import limits
 from delivery.domain.pacing import Pace
 from delivery.smtp.dialogue import Dialogue, Result
 from delivery.smtp.route import CONNECT_S, GUARDED_CONNECT_S, Route
+from delivery.use_cases.direct import Destination
 from delivery.use_cases.lease import RENEW_EVERY_S, Lease
 from delivery.use_cases.transmitting import why
 from delivery.use_cases.ways import Ways
@@ -36,9 +38,12 @@ class OneByOne:
         self._line: tuple[UUID, int, str] | None = None
         self._dialogue: Dialogue | None = None
 
-    async def open(self, route: Route, bucket: str, provider: str) -> bool:
-        """Whether one message may go over this route now; waits for its slot. Raises as `Route.connect`."""
-        if not await self._connected(route, bucket):
+    async def open(self, route: Route, bucket: str, provider: str, destination: Destination | None = None) -> bool:
+        """Whether one message may go over this route now; waits for its slot. Raises as `Route.connect`.
+
+        `destination`: the mail hosts it goes to, on a direct route; raises as `Destination.connect` then.
+        """
+        if not await self._connected(route, bucket, destination):
             return False
         slot = await self._slot(route, bucket, provider)
         if slot is None:
@@ -70,19 +75,20 @@ class OneByOne:
             self._renewing.cancel()
             await self._lease.leave()
 
-    async def _connected(self, route: Route, bucket: str) -> bool:
+    async def _connected(self, route: Route, bucket: str, destination: Destination | None) -> bool:
         line = (route.id, route.revision, bucket)
         most = limits.limit_of(route.limits, bucket).messages_per_connection or self._most
         dialogue = self._dialogue
-        if dialogue is not None and dialogue.connected and line == self._line and dialogue.carried < most:
+        fits = dialogue is not None and (destination is None or dialogue.host in destination.hosts)
+        if dialogue is not None and fits and dialogue.connected and line == self._line and dialogue.carried < most:
             return True
         await self.close()
         if not await self._leave_to_connect(route, bucket):
             return False
-        dialogue = Dialogue(route, DOT_S)
+        dialogue = Dialogue(destination or route, DOT_S)
         try:
             await dialogue.connect(CONNECT_S if route.allowed is None else GUARDED_CONNECT_S)
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        except (aiosmtplib.SMTPException, OSError, ValueError, DnsUnavailable) as error:
             self._ways.failed(route, why(error))
             await self.close()
             raise

@@ -198,8 +198,7 @@ class Transmitter:
             case Lost(cause=cause):
                 window.settle(item, "deferred", wait=self._wait_for(item), text=cause)
             case Replied(code=code, text=text, phase="body") if 200 <= code < 300:
-                if item.destination is None:
-                    self._ways.carried(item.route)
+                self._ways.carried(item.route)
                 self._slowing.accepted(item.route, item.provider)
                 window.settle(item, "sent", at=self._clock.now(), **_reply(code, text))
             case Replied(code=code, text=text, phase=phase):

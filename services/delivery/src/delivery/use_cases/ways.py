@@ -137,7 +137,9 @@ class Ways:
             metrics.ROUTES_OPEN.labels(kind).set(down[kind])
 
     def failed(self, route: Route, why: str) -> None:
-        """The route itself is at fault."""
+        """The route itself is at fault; of a direct one, a server of somebody's is, and not the route."""
+        if route.direct:
+            return
         self.breaker(route).failed()
         self._told_of(route, why)
 
