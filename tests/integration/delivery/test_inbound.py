@@ -224,6 +224,29 @@ async def test_a_mailbox_over_imap_is_read_and_marked_once_it_is_stored(delivery
     assert len(await values(delivery_db, KEPT)) == 2
 
 
+async def test_a_mail_that_the_server_does_not_give_holds_up_none_behind_it(delivery_db, row, running):
+    async with imap_server() as server:
+        bad, good = server.add(dsn(row, extra="never read")), server.add(dsn(row))
+        server.refused = {bad}
+        url = f"imap://ann:secret@127.0.0.1:{server.port}/INBOX"
+        async with running(BARID_INBOX_URL=url, BARID_INBOX_EVERY_S="0.1"):
+            await eventually(lambda: r"\Flagged" in server.flags[bad], timeout_s=40)
+        assert server.flags == {bad: {r"\Seen", r"\Flagged"}, good: {r"\Seen"}}
+    assert await values(delivery_db, KEPT) == [("hard", "bad_mailbox", True, "inbox")]
+
+
+async def test_a_server_that_gives_no_mail_at_all_is_asked_again(delivery_db, row, running):
+    async with imap_server() as server:
+        mail = server.add(dsn(row))
+        server.refused = {mail}
+        url = f"imap://ann:secret@127.0.0.1:{server.port}/INBOX"
+        async with running(BARID_INBOX_URL=url, BARID_INBOX_EVERY_S="0.1"):
+            await eventually(lambda: server.fetched, timeout_s=40)
+            server.refused = set()
+            await eventually(lambda: server.flags[mail], timeout_s=40)
+        assert server.flags == {mail: {r"\Seen"}}
+
+
 async def test_a_refused_login_ends_the_start_with_the_settings_name(running):
     async with imap_server() as server:
         with pytest.raises(ExceptionGroup) as failed:

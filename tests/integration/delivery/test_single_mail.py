@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from common.contracts.addresses import address_hash
-from common.contracts.campaigns import SenderChangedV1
+from common.contracts.campaigns import MessageRequestedV1, RequestedRecipient, Sender, SenderChangedV1
 from common.contracts.leads import LeadErasedV1, SuppressionChangedV1
 from common.ids import new_id
 from common.outbox.writer import Outgoing
@@ -15,7 +15,7 @@ from common.testing.deliver import deliver
 from delivery.main import create_app
 from delivery.settings import Settings
 
-from tests.fixtures.sending import MAIN, PEPPER_BYTES, Campaign, mailing, until
+from tests.fixtures.sending import MAIN, PEPPER_BYTES, Campaign, content, mailing, rows, until
 
 CONTENT = {
     "subject": "رسيد {{ attributes.order }}",
@@ -62,6 +62,29 @@ async def test_it_arrives_filled_and_says_so(delivery_db, workspace_id, smtp_ser
     item = (await client.get(f"/v1/messages/{told['id']}")).json()
     assert (item["kind"], item["status"], item["attempts"]) == ("single", "sent", 1)
     assert [(one["attempt"], one["status"], one["smtp"]["code"]) for one in item["history"]] == [(1, "sent", 250)]
+
+
+@pytest.mark.parametrize(
+    ("sender", "klass"),
+    [("فروش@shop.test", "content"), ("a b@shop.test", "unsupported_address"), ("a@shop.test\r\nBcc: b@x.y", "content")],
+)
+async def test_a_sender_that_no_mail_can_have_fails_at_once_and_says_why(
+    delivery_db, workspace_id, smtp_server, sender, klass
+):
+    request = MessageRequestedV1.model_construct(
+        request_id=new_id(),
+        kind="single",
+        sender=Sender.model_construct(name="Shop", email=sender, reply_to=None),
+        content=content(),
+        recipients=[RequestedRecipient(email="ann@example.com", language="en", fields={})],
+    )
+    await deliver(delivery_db.worker, MAIN, [Outgoing(workspace_id, request)])
+    async with mailing(delivery_db, smtp_server.port):
+        await until(delivery_db, request.request_id, failed=1)
+    (row,) = await rows(delivery_db, request.request_id)
+    assert row["class"] == klass
+    assert row["smtp_text"]
+    assert smtp_server.taken == []
 
 
 async def test_its_history_tells_of_every_attempt(delivery_db, workspace_id, smtp_server, client, sender_id):

@@ -2,12 +2,13 @@
 
 import re
 
-# HTTP libraries are partners' programs, and not here.
+# HTTP libraries are partners' programs, and not here. Nor is Microsoft Office: Outlook for Windows says so when a
+# person reads. (CUBOT makes telephones.)
 _AGENTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "scanner",
         re.compile(
-            r"barracuda|mimecast|proofpoint|urldefense|safelinks|microsoft office|ms-?office|forcepoint|fireeye|trellix"
+            r"barracuda|mimecast|proofpoint|urldefense|safelinks|office existence discovery|forcepoint|fireeye|trellix"
             r"|symantec|messagelabs|sophos|trend ?micro|cisco-?(ironport|ces)|cloudmark|avanan|checkpoint|egress"
             r"|virustotal|netcraft|zscaler|bitdefender|vade|spamassassin|rspamd|mailscanner",
             re.I,
@@ -16,7 +17,7 @@ _AGENTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "bot",
         re.compile(
-            r"bot\b|crawl|spider|slurp|linkpreview|facebookexternalhit|whatsapp|skypeuripreview|embedly|headless"
+            r"(?<!cu)bot\b|crawl|spider|slurp|linkpreview|facebookexternalhit|whatsapp|skypeuripreview|embedly|headless"
             r"|phantomjs",
             re.I,
         ),

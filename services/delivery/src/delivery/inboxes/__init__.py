@@ -17,7 +17,10 @@ class Inbox(Protocol):
         """Names of mails not yet marked, the oldest first. Raises OSError, or RefusedLogin."""
 
     def read(self, name: str, most: int) -> bytes:
-        """The mail, or its beginning where it has more than `most` bytes. Raises OSError, FileNotFoundError."""
+        """The mail, or its beginning where it has more than `most` bytes.
+
+        Raises OSError, FileNotFoundError, and Unreadable or PermissionError for a mail that cannot be read by itself.
+        """
 
     def mark(self, name: str, *, flagged: bool) -> None:
         """The mail was read; `flagged`: somebody should look at it. Raises OSError."""

@@ -16,6 +16,10 @@ class RefusedLogin(Exception):
     """The server does not take the user, the password or the folder's name."""
 
 
+class Unreadable(OSError):
+    """The server will not give this one mail; the others it may."""
+
+
 class Imap:
     """One folder. A connection lives from `waiting` to `close`."""
 
@@ -43,7 +47,7 @@ class Imap:
         return [one.decode("ascii") for one in sorted(ids, key=int)[:limit]]
 
     def read(self, name: str, most: int) -> bytes:
-        """One mail, at most one byte more than `most`. Raises FileNotFoundError for one that is gone."""
+        """One mail, at most one byte more than `most`. Raises FileNotFoundError for one that is gone, Unreadable."""
         for part in self._call("FETCH", name, f"(BODY.PEEK[]<0.{most + 1}>)"):
             if isinstance(part, tuple) and len(part) > 1:
                 return bytes(part[1])
@@ -77,7 +81,8 @@ class Imap:
             self._drop()
             raise
         if answer != "OK":
-            raise OSError(f"the IMAP server refused {command}")
+            refused = f"the IMAP server refused {command}"
+            raise Unreadable(refused) if command == "FETCH" else OSError(refused)
         return data
 
     def _connect(self) -> imaplib.IMAP4:

@@ -94,7 +94,10 @@ class Composer:
 
     async def compose(self, row: asyncpg.Record, *, utf8: bool) -> Mail:
         """The mail of one ledger row. Raises Uncomposable."""
-        mailing = await self._mailing(row["workspace_id"], row["mailing_id"])
+        try:
+            mailing = await self._mailing(row["workspace_id"], row["mailing_id"])
+        except HeaderError as error:
+            raise Uncomposable("content", f"The sender cannot be used: {error}") from error
         try:
             recipient = address_spec(row["email"], smtputf8=utf8)
         except HeaderError as error:

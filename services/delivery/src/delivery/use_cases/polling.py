@@ -12,13 +12,14 @@ from common.errors import Misconfigured
 from delivery.domain.bounces import MAX_BYTES
 from delivery.errors import BounceTooLarge
 from delivery.inboxes import Inbox
-from delivery.inboxes.imap import RefusedLogin
+from delivery.inboxes.imap import RefusedLogin, Unreadable
 from delivery.use_cases.intake import Intake
 
 log = logging.getLogger(__name__)
 
 BATCH = 50
 BACKOFF_S = 5.0
+UNREADABLE = "inbox_unreadable"
 
 
 async def poll_inbox(intake: Intake, inbox: Inbox, every_s: float, stop: asyncio.Event) -> None:
@@ -48,6 +49,8 @@ async def poll_inbox(intake: Intake, inbox: Inbox, every_s: float, stop: asyncio
 async def _round(intake: Intake, inbox: Inbox, stop: asyncio.Event) -> bool:
     """One batch; whether there may be more."""
     names = await asyncio.to_thread(inbox.waiting, BATCH)
+    unreadable: dict[str, OSError] = {}
+    read = 0
     for name in names:
         if stop.is_set():
             return False
@@ -55,6 +58,9 @@ async def _round(intake: Intake, inbox: Inbox, stop: asyncio.Event) -> bool:
             mail = await asyncio.to_thread(inbox.read, name, MAX_BYTES)
         except FileNotFoundError:
             continue  # somebody else took it
+        except (Unreadable, PermissionError) as error:
+            unreadable[name] = error
+            continue
         large = len(mail) > MAX_BYTES
         if large:
             log.warning("a mail in the inbox is larger than a bounce can be; it is flagged", extra={"mail": name})
@@ -62,4 +68,12 @@ async def _round(intake: Intake, inbox: Inbox, stop: asyncio.Event) -> bool:
         else:
             await intake.take(mail, (), "inbox")
         await asyncio.to_thread(inbox.mark, name, flagged=large)
+        read += 1
+    if unreadable and not read:
+        raise next(iter(unreadable.values()))  # perhaps it gives none just now
+    for name, why in unreadable.items():
+        # Those behind it do not wait for ever; it stays in the mailbox, where a person can look at it.
+        log.warning("a mail in the inbox cannot be read; it is flagged", extra={"mail": name, "error": str(why)})
+        metrics.SET_ASIDE.labels("inbox", UNREADABLE).inc()
+        await asyncio.to_thread(inbox.mark, name, flagged=True)
     return len(names) == BATCH
