@@ -149,7 +149,7 @@ class TestMembership:
             await service.transport.producer().publish([as_record(event) for event in events])
             async with service.running(member("b")):
                 in_order(await service.until_seen(events))
-                assert shares(service)[2] == before[1]
+                await eventually(lambda: shares(service)[2] == before[1])
         assert revoked == []
 
     async def test_a_member_without_partitions_begins_again_and_can_take_over(self, service, monkeypatch):

@@ -57,8 +57,9 @@ class TestMembers:
             started = time.monotonic()
             await producer.publish([as_record(event) for event in more])
             in_order(await service.until_seen(more, 10))
+            # On Kafka the dead member was in two groups, a lane each; their sessions end one after the other.
+            await eventually(lambda: service.transport.share(service.readers[0]) == everything)
             took = time.monotonic() - started
-            assert service.transport.share(service.readers[0]) == everything
         assert took < 5
 
     async def test_a_member_that_was_taken_for_dead_cannot_commit(self, service):
