@@ -69,7 +69,7 @@ class Terms:
 
     `uncertain`: how many may be in doubt. `in_doubt`: exactly these are, whatever `uncertain` says. `fails`: who
     may fail, and as what. `blocked`: who may be blocked. `suppressed`: who may be left out when their turn comes.
-    `left`: recipient → when the answer to their unsubscribing was there; `late`: how many of them may still get it.
+    `left`: recipient → from when on they get nothing: who left before their mail was on its way.
     """
 
     uncertain: int = 0
@@ -81,7 +81,6 @@ class Terms:
     suppressed: frozenset[str] = frozenset()
     cancelled: bool = False
     left: Mapping[str, float] = field(default_factory=dict)
-    late: int = 0
 
 
 @dataclass(frozen=True)
@@ -214,7 +213,7 @@ def _doubt(found: Evidence, terms: Terms, tally: Mapping[str, int]) -> list[str]
 
 def _leavers(found: Evidence, terms: Terms) -> list[str]:
     late = {s.recipient for s in found.sink if s.has and s.recipient in terms.left and s.t > terms.left[s.recipient]}
-    return _named("mailed after they had left", late) if len(late) > terms.late else []
+    return _named("mailed after they had left", late)
 
 
 def _told(found: Evidence, tally: Mapping[str, int]) -> list[str]:

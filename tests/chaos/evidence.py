@@ -18,6 +18,8 @@ _LEDGER = """
 select id, coalesce(email, contact_id::text) as recipient, status, class, attempt from messages where mailing_id = $1
 """
 
+_WAITS = "select status in ('pending', 'deferred') as waits from messages where mailing_id = $1 and email = $2"
+
 # Whoever gets no more mail, by address or by consent, whether delivery says so itself or was told by contacts.
 _BLOCKS = """
 select m.email, coalesce(b.own_reason, b.told_reason, '?') as reason
@@ -70,6 +72,11 @@ class Databases:
         """The ledger of a campaign. Who was erased is named by the contact's id."""
         rows = self.read("delivery", _LEDGER, UUID(campaign))
         return [Entry(str(r["id"]), r["recipient"].lower(), r["status"], r["class"], r["attempt"]) for r in rows]
+
+    def waits(self, campaign: str, recipient: str) -> bool:
+        """Whether somebody's mail still waits for its turn."""
+        rows = self.read("delivery", _WAITS, UUID(campaign), recipient)
+        return any(row["waits"] for row in rows)
 
     def blocks(self, campaign: str) -> list[Block]:
         """Those in a campaign who get no more mail now."""

@@ -26,6 +26,7 @@ def minds(bench: Bench) -> Outcome:
     bench.wait_for(sending, 0.1)
     left: dict[str, float] = {}
     erased: dict[str, str] = {}
+    marked: set[str] = set()
     had = {seen.recipient for seen in bench.log(sending) if seen.has}
     for one, way in zip(
         sorted(first.wanted - had), cycle(["click", "click", "complain", "consent", "suppress", "erase"])
@@ -48,12 +49,15 @@ def minds(bench: Bench) -> Outcome:
             body = {"kind": "erase", "contact_id": contacts[one]}
             bench.outside.call("POST", "/v1/privacy-requests", json=body)
             left[one], erased[contacts[one]] = time.time() + TOLD_WITHIN_S, one
+        # Marked by then, or had already: only these may still get it.
+        if way in ("click", "complain") and not bench.databases.waits(sending.id, one):
+            del left[one]
+            marked.add(one)
     said = _paused(bench, sending) + _cancelled(bench, sending)
-    gone = frozenset(left)
-    terms = Terms(suppressed=gone, blocked=gone, cancelled=True, left=left, late=WINDOW)
+    gone = left.keys() | marked
+    terms = Terms(suppressed=frozenset(gone), blocked=frozenset(gone), cancelled=True, left=left)
     verdict = bench.verdict(sending, terms, names=erased)
-    late = sum(seen.has and seen.t > left.get(seen.recipient or "", seen.t) for seen in bench.log(sending))
-    return [verdict], f"{len(left)} left in mid-campaign, {late} were mailed after that", said
+    return [verdict], f"{len(gone)} left in mid-campaign, {len(marked)} of them when their mail was on its way", said
 
 
 def _to_some(bench: Bench, tag: str, wanted: frozenset[str]) -> Sending:
