@@ -249,6 +249,28 @@ async def test_sender_that_cannot_stand_in_a_header_then_422(
     assert "\n" not in (await client.get(f"/v1/senders/{sound['id']}")).json()["email"]
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("Nora@Straße.DE", "Nora@straße.de"),
+        ("a@xn--strae-oqa.de", "a@straße.de"),
+        ("a@نامه\u200cای.com", "a@نامه\u200cای.com"),
+        ("a@xn--mgba3gch31f060k.com", "a@نامه\u200cای.com"),
+    ],
+)
+async def test_a_senders_domain_keeps_the_letters_that_make_it_its_own(
+    client: httpx.AsyncClient, given: str, kept: str
+) -> None:
+    assert (await client.post("/v1/senders", json={"name": "x", "email": given})).json()["email"] == kept
+
+
+async def test_a_joiner_that_joins_nothing_is_refused_in_a_senders_domain(client: httpx.AsyncClient) -> None:
+    told = problem(
+        await client.post("/v1/senders", json={"name": "x", "email": "a@ex\u200cample.com"}), 422, "invalid_address"
+    )
+    assert told["params"]["field"] == "email"
+
+
 async def test_sender_is_told_whole_and_kept_while_a_campaign_waits_with_it(
     client: httpx.AsyncClient, campaigns_db: ServiceDatabase
 ) -> None:

@@ -181,6 +181,16 @@ async def test_without_smtputf8_a_local_part_beyond_ascii_is_unsupported(deliver
     assert smtp_server.recipients == ["ali@xn--mgbh0fb.com"]
 
 
+async def test_mail_goes_to_the_domain_as_it_is_written_today(delivery_db, workspace_id, smtp_server):
+    """By IDNA 2008: the older rules made a stranger's domain of each of these."""
+    campaign = Campaign(workspace_id)
+    campaign.recipients = [campaign.person("a@faß.de"), campaign.person("b@نامه\u200cای.com")]
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    async with mailing(delivery_db, smtp_server.port):
+        await until(delivery_db, campaign.id, sent=2)
+    assert sorted(smtp_server.recipients) == ["a@xn--fa-hia.de", "b@xn--mgba3gch31f060k.com"]
+
+
 async def test_with_smtputf8_it_is_sent(delivery_db, workspace_id, smtp_server):
     campaign = Campaign(workspace_id)
     campaign.recipients = [campaign.person("علي@example.com")]

@@ -19,7 +19,8 @@ DOMAINS = st.sampled_from(
     ["example.com", "EXAMPLE.org", "شرکت.example", "bücher.de", "xn--bcher-kva.de", "-x.com", "x..com", "x", "a_b.com",
      "faß.de", "ex ample.com", "x.com.", ".x.com", "1.2.3.4", "[127.0.0.1]", "test", "mail.test", "localhost",
      "a.local", "münchen-ost.de", "x.c", "x.1", "ab--cd.com", "x" * 64 + ".com", ("x" * 60 + ".") * 4 + "com",
-     "ＷＩＤＥ.com"]
+     "ＷＩＤＥ.com", "STRASSE.de", "Straße.de", "Σίσυφος.gr", "हिन्दी.भारत", "☃.net", "bücher。de",
+     "bücher..de", "٠١٢.com"]
 )  # fmt: skip
 
 
@@ -53,6 +54,10 @@ def test_an_address_is_taken_when_the_library_takes_it(local: str, domain: str) 
         ("\u200bperson@example.com", "person@example.com"),
         ("علی@شرکت.example", "علی@شرکت.example"),
         ("a\u200cb@example.com", "ab@example.com"),
+        ("a@exam\u200cple.com\u200c ", "a@example.com"),
+        ("علی@نامه\u200cای.com", "علی@نامه\u200cای.com"),
+        ("a@xn--mgba3gch31f060k.com", "a@xn--mgba3gch31f060k.com"),
+        ("a@straße.de", "a@straße.de"),
     ],
 )
 def test_identity_and_hash_are_those_of_the_contract(text: str, email: str) -> None:
@@ -71,6 +76,20 @@ def test_identity_agrees_with_the_contract_wherever_we_take_an_address(local: st
     text = f"{local}@{domain}"
     if _we_take(text):
         assert Addresses(PEPPER, WORKSPACE).read(text).normalised == normalise_address(text)
+
+
+@pytest.mark.parametrize("domain", ["faß.de", "Σίσυφος.gr", "हिन्दी.भारत", "شرکت.example", "ＷＩＤＥ.com", "München.DE"])
+def test_a_domain_is_what_the_library_says_it_is(domain: str) -> None:
+    seen = validate_email(f"a@{domain}", check_deliverability=False, test_environment=True)
+    assert Addresses(PEPPER, WORKSPACE).read(f"a@{domain}").normalised == f"a@{seen.ascii_domain}"
+
+
+def test_a_joiner_makes_another_domain_only_where_it_joins() -> None:
+    addresses = Addresses(PEPPER, WORKSPACE)
+    joined = addresses.read("a@نامه\u200cای.com")
+    assert joined.normalised == "a@xn--mgba3gch31f060k.com"
+    assert joined.normalised != addresses.read("a@نامهای.com").normalised
+    assert addresses.read("a@\u200cنامه\u200c\u200cای\u200c.com").normalised == joined.normalised
 
 
 def test_arabic_and_persian_letters_are_different_people() -> None:

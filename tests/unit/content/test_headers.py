@@ -87,6 +87,9 @@ def test_header_block_never_gains_a_line_whatever_the_name(name):
         ("a@example.org", "Ali Reza", "To: Ali Reza <a@example.org>"),
         ("a@example.org", 'Q. "Smith", Inc', 'To: "Q. \\"Smith\\", Inc" <a@example.org>'),
         ("news@مثال.إختبار", None, "To: news@xn--mgbh0fb.xn--kgbechtv"),
+        ("a@faß.de", None, "To: a@xn--fa-hia.de"),
+        ("a@نامه\u200cای.com", None, "To: a@xn--mgba3gch31f060k.com"),
+        ("a@हिन्दी.भारत", None, "To: a@xn--j2bd4cyah0f.xn--h2brj9c"),
         ("first last@example.org", None, 'To: "first last"@example.org'),
     ],
 )
@@ -116,7 +119,22 @@ def test_local_part_beyond_ascii_needs_smtputf8():
 
 
 @pytest.mark.parametrize(
-    "bad", ["", "a", "@x.org", "a@", "a@b c.org", "a@x.org>, <b@x.org", "a@x.org,b@y.org", '"a"b"@x.org']
+    "bad",
+    [
+        "",
+        "a",
+        "@x.org",
+        "a@",
+        "a@b c.org",
+        "a@x.org>, <b@x.org",
+        "a@x.org,b@y.org",
+        '"a"b"@x.org',
+        "a@bücher.de,b@y.org",
+        "a@bücher.de>",
+        "a@bü cher.de",
+        "a@\u00ad",
+        "a@[1.2.3.4",
+    ],
 )
 def test_address_refuses_what_is_none_or_more_than_one(bad):
     with pytest.raises(h.HeaderError):

@@ -47,4 +47,6 @@ def test_the_usual_plan_grows_every_day():
 
 def test_a_domain_is_known_however_its_senders_write_it():
     assert spellings("xn--mgbh0fb.com") == ["xn--mgbh0fb.com", "مثال.com"]
+    assert spellings("xn--fa-hia.de") == ["xn--fa-hia.de", "faß.de"]
     assert spellings("shop.test") == ["shop.test"]
+    assert spellings("xn--zzzzzz.de") == ["xn--zzzzzz.de"]

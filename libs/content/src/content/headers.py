@@ -4,6 +4,8 @@ import re
 from base64 import b64encode
 from functools import lru_cache
 
+from common.contracts.addresses import InvalidAddress, a_label
+
 LINE = 76
 MAX_LINE = 998
 _FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029]")
@@ -12,6 +14,7 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_
 _DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*")
 # What nearly every address looks like: nothing in it needs quotes, an A-label or SMTPUTF8.
 _USUAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9_.-]+")
+_DOMAIN = re.compile(r"[a-z0-9_.-]+|\[[0-9a-z:.]+\]")
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
 _URL = re.compile(r"(?:https?://|mailto:)[!-;=?-~]+")
 
@@ -74,16 +77,6 @@ def encoded_words(value: str, used: int) -> str:
     return "\r\n ".join(words)
 
 
-def a_label(domain: str) -> str:
-    """The domain in ASCII. Raises HeaderError."""
-    if domain.isascii():
-        return domain.lower()
-    try:
-        return domain.encode("idna").decode("ascii").lower()
-    except UnicodeError as error:
-        raise HeaderError(f"the domain {domain!r} cannot be written as an A-label") from error
-
-
 def address_spec(email: str, *, smtputf8: bool = False) -> str:
     """local@domain with an ASCII domain; a local part beyond ASCII only under SMTPUTF8. Raises HeaderError."""
     if _USUAL.fullmatch(email):
@@ -91,7 +84,7 @@ def address_spec(email: str, *, smtputf8: bool = False) -> str:
         return f"{local}@{domain.lower()}"
     refuse_breaks(email, "address")
     local, at, domain = email.rpartition("@")
-    if not at or not local or not re.fullmatch(r"[\w.-]+|\[[0-9A-Za-z:.]+\]", domain):
+    if not at or not local or not domain:
         raise HeaderError("an address has one @ with text on both sides")
     if not local.isascii() and not smtputf8:
         raise HeaderError("the local part of the address is not ASCII, which needs SMTPUTF8")
@@ -102,7 +95,17 @@ def address_spec(email: str, *, smtputf8: bool = False) -> str:
             local = '"' + local.replace("\\", "\\\\").replace('"', '\\"') + '"'
         elif re.search(r'(?<!\\)"', local[1:-1]):
             raise HeaderError("the quotes in the address's local part do not match")
-    return f"{local}@{a_label(domain)}"
+    return f"{local}@{_domain(domain)}"
+
+
+def _domain(text: str) -> str:
+    try:
+        domain = a_label(text)
+    except InvalidAddress as error:
+        raise HeaderError(str(error)) from error
+    if not _DOMAIN.fullmatch(domain):
+        raise HeaderError(f"the address's domain {text!r} has characters that no domain has")
+    return domain
 
 
 def address(header: str, email: str, name: str | None = None, *, smtputf8: bool = False) -> bytes:

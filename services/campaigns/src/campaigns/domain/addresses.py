@@ -1,6 +1,6 @@
 """What an address must be to stand in a mail's header."""
 
-from common.contracts.addresses import InvalidAddress, normalise_address
+from common.contracts.addresses import InvalidAddress, a_label, joinerless, normalise_address, u_label
 from email_validator import EmailNotValidError, validate_email
 
 from campaigns.errors import InvalidEmail
@@ -13,9 +13,12 @@ def valid_address(address: str, field: str) -> str:
     """
     try:
         normalise_address(address)
-        return validate_email(
-            address.strip(), check_deliverability=False, allow_smtputf8=True, test_environment=True
-        ).normalized
+        local, _, domain = address.strip().rpartition("@")
+        judged = joinerless(domain)
+        seen = validate_email(
+            f"{local}@{judged}", check_deliverability=False, allow_smtputf8=True, test_environment=True
+        )
+        return seen.normalized if judged == domain else f"{seen.local_part}@{u_label(a_label(domain))}"
     except (InvalidAddress, EmailNotValidError) as error:
         raise InvalidEmail(
             f"{field} is not an address: {error}",

@@ -20,7 +20,6 @@ _REMEMBERED_DOMAINS = 50_000
 _ATOM = r"a-zA-Z0-9_!#$%&'*+\-/=?^`{|}~"
 _ASCII_LOCAL = re.compile(rf"[{_ATOM}]+(?:\.[{_ATOM}]+)*\Z").match
 _LOCAL = re.compile(rf"[{_ATOM}\u0080-\U0010ffff]+(?:\.[{_ATOM}\u0080-\U0010ffff]+)*\Z").match
-_DROP = dict.fromkeys(map(ord, contract.INVISIBLE))
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]").search
 
 
@@ -50,7 +49,7 @@ class Addresses:
         # Printable ASCII has none, and is what nearly all addresses are.
         if not (plain and text.isprintable()) and _BREAKS(text):
             raise NotAnAddress("the address contains a line break or a control character")
-        clean = text.strip() if plain else unicodedata.normalize("NFC", text.translate(_DROP).strip())
+        clean = text.strip() if plain else contract.visible(text)
         local, at, domain = clean.rpartition("@")
         if not at or not domain or not local or "@" in local:
             raise NotAnAddress("an address has one @ with text on both sides")
@@ -81,8 +80,9 @@ class Addresses:
     def _look_at(self, domain: str) -> tuple[str, bytes, int] | str:
         verdict: tuple[str, bytes, int] | str
         try:
-            seen = validate_email(f"a@{domain}", check_deliverability=False, test_environment=True)
-            identity = contract.normalise_address(f"a@{domain}").removeprefix("a@")
+            judged = contract.joinerless(domain)
+            seen = validate_email(f"a@{judged}", check_deliverability=False, test_environment=True)
+            identity = contract.a_label(domain)
         except (EmailNotValidError, contract.InvalidAddress, ValueError) as error:
             verdict = str(error)
         else:

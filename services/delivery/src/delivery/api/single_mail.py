@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
-from common.contracts.addresses import InvalidAddress, normalise_address
+from common.contracts.addresses import InvalidAddress, normalise_address, visible
 from common.contracts.campaigns import RequestedRecipient, Sender
 from common.ids import new_id
 from common.web.problems import problems
@@ -97,7 +97,7 @@ async def create_message(body: MessageRequest, request: Request, tx: Tx, caller:
 def _address(email: str, n: int) -> str:
     try:
         normalise_address(email)
-        return address_spec(email.strip(), smtputf8=True)
+        return address_spec(visible(email), smtputf8=True)
     except (InvalidAddress, HeaderError) as error:
         raise InvalidRecipient(
             f"to/{n}/email is not an address: {error}",

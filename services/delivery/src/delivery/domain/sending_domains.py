@@ -4,7 +4,7 @@ import re
 import unicodedata
 from functools import cache
 
-from common.contracts.addresses import InvalidAddress, a_label
+from common.contracts.addresses import InvalidAddress, a_label, u_label
 from publicsuffixlist import PublicSuffixList
 
 from delivery.domain.providers import OTHER, provider_of
@@ -26,10 +26,11 @@ def sending_domain(text: str) -> str:
     given = unicodedata.normalize("NFC", text.strip())
     try:
         name = a_label(given).removesuffix(".")
+        u_label(name)
     except InvalidAddress as error:
         raise UnfitDomain("malformed", f"{given!r} cannot be written as a domain name (IDNA)") from error
     labels = name.split(".")
-    if len(name) > LONGEST or len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)) or not _readable(labels):
+    if len(name) > LONGEST or len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)):
         raise UnfitDomain("malformed", f"{given[:260]!r} is no domain name: give it bare, such as news.example.com")
     if labels[-1].isdigit():
         raise UnfitDomain("malformed", f"{name} is an address of a machine, not a domain name")
@@ -44,13 +45,6 @@ def lineage(domain: str) -> list[str]:
     """The domain and what is above it, the nearest first; without the top-level domain."""
     labels = domain.split(".")
     return [".".join(labels[start:]) for start in range(len(labels) - 1)]
-
-
-def _readable(labels: list[str]) -> bool:
-    try:
-        return all(label.encode().decode("idna") for label in labels if label.startswith("xn--"))
-    except UnicodeError:
-        return False
 
 
 @cache

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from common.contracts.addresses import InvalidAddress, u_label
+
 MOST_DAYS = 400
 MOST_A_DAY = 100_000_000
 # No provider publishes a schedule. Practice: 50 to 200 on the first day, 10 to 50 % more on each next, 2 to 8 weeks.
@@ -49,7 +51,6 @@ class Plan:
 def spellings(domain: str) -> list[str]:
     """The ways in which a sender's address may write the domain (an A-label), in lower case."""
     try:
-        spoken = domain.encode("ascii").decode("idna").lower()
-    except UnicodeError:
+        return list(dict.fromkeys((domain, u_label(domain))))
+    except InvalidAddress:
         return [domain]
-    return list(dict.fromkeys((domain, spoken)))
