@@ -7,7 +7,7 @@ import pytest
 from common.errors import Misconfigured
 from common.ids import new_id
 from delivery.dns.resolver import DnsUnavailable, MailHost, Resolver
-from delivery.domain.domain_checks import Facts
+from delivery.domain.domain_checks import Facts, judge_dmarc
 from delivery.domain.sealing import Sealer
 from delivery.settings import Settings
 from delivery.use_cases import domains
@@ -159,3 +159,13 @@ async def test_an_spf_record_with_macros_is_judged_by_what_the_dns_says(dns_serv
     addresses = ("192.0.2.9", "203.0.113.5", "198.51.100.1")
     found = await look(resolver, "macros.test", (), Facts((), addresses))
     assert [found.verdicts[one].result for one in addresses] == ["pass", "pass", "fail"]
+
+
+async def test_the_policy_of_a_domain_that_is_not_in_the_dns_yet_is_that_of_np(dns_server, resolver):
+    dns_server.set("_dmarc.shop.test", "TXT", "v=DMARC1; p=none; sp=quarantine; np=reject")
+    policies = []
+    for _ in range(2):
+        answers = await look(resolver, "news.shop.test", (), FACTS)
+        policies.append(judge_dmarc("news.shop.test", answers.dmarc, exists=answers.exists).detail.split(" of ")[0])
+        dns_server.set("key._domainkey.news.shop.test", "TXT", "v=DKIM1; p=")  # what has a name below it is there
+    assert policies == ["The policy is reject: np", "The policy is quarantine: sp"]

@@ -110,16 +110,41 @@ def test_alignment(sender, other, strict, holds):
 )
 def test_a_record_begins_with_its_version_and_unknown_tags_mean_nothing(text, policy):
     record = parse(text)
-    assert (record.policy if record else None) == policy
+    assert (record.applied().policy if record else None) == policy
 
 
 @given(st.text(max_size=200))
 def test_no_text_breaks_the_parser(text):
     for given_text in (text, "v=DMARC1;" + text):
         record = parse(given_text)
-        assert record is None or record.policy in {"none", "quarantine", "reject"}
+        assert record is None or record.applied(below=True, exists=False).policy in {"none", "quarantine", "reject"}
 
 
 def test_of_two_records_none_counts():
     assert only_record(["v=DMARC1; p=none", "v=DMARC1; p=reject"]) is None
-    assert only_record(["hello", "v=DMARC1; p=reject"]).policy == "reject"
+    assert only_record(["hello", "v=DMARC1; p=reject"]).applied().policy == "reject"
+
+
+@pytest.mark.parametrize(
+    ("text", "own", "below", "nowhere"),
+    [
+        ("v=DMARC1; p=none", ("none", "p"), ("none", "p"), ("none", "p")),
+        ("v=DMARC1; p=none; sp=reject", ("none", "p"), ("reject", "sp"), ("reject", "sp")),
+        ("v=DMARC1; p=reject; sp=none", ("reject", "p"), ("none", "sp"), ("none", "sp")),
+        ("v=DMARC1; p=none; np=reject", ("none", "p"), ("none", "p"), ("reject", "np")),
+        ("v=DMARC1; p=none; SP=Quarantine; np=REJECT", ("none", "p"), ("quarantine", "sp"), ("reject", "np")),
+        ("v=DMARC1; sp=reject", ("none", "p"), ("none", "p"), ("none", "p")),  # p is lacking
+        ("v=DMARC1; p=reject; sp=bogus", ("none", "p"), ("none", "p"), ("none", "p")),
+    ],
+)
+def test_a_subdomain_has_the_policy_of_sp_and_one_that_is_not_there_of_np(text, own, below, nowhere):
+    record = parse(text)
+    found = record.applied(), record.applied(below=True), record.applied(below=True, exists=False)
+    assert [(one.policy, one.tag) for one in found] == [own, below, nowhere]
+
+
+@pytest.mark.parametrize(("policy", "instead"), [("reject", "quarantine"), ("quarantine", "none"), ("none", "none")])
+def test_a_policy_under_test_asks_for_one_level_less(policy, instead):
+    assert parse(f"v=DMARC1; p={policy}; t=Y").testing
+    assert parse(f"v=DMARC1; p={policy}").applied().under_test == instead
+    assert not parse(f"v=DMARC1; p={policy}; t=maybe").testing

@@ -53,6 +53,10 @@ class Resolver:
         """TXT records, each one's strings joined. Raises DnsUnavailable."""
         return [b"".join(record.strings).decode("utf-8", "replace") for record in await self._ask(name, "TXT")]
 
+    async def exists(self, name: str) -> bool:
+        """Whether there is such a name, or one below it (RFC 8020). Raises DnsUnavailable."""
+        return (await self.ask(name, "TXT")).exists
+
     async def cname(self, name: str) -> str | None:
         """What the name is an alias of. Raises DnsUnavailable."""
         found = await self._ask(name, "CNAME")

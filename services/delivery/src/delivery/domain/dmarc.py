@@ -19,10 +19,26 @@ class DmarcRecord:
     tags: Mapping[str, str]
 
     @property
-    def policy(self) -> str:
-        """`p`; a record with a wrong or without one counts as `none` (§4.10.1)."""
-        policy = self.tags.get("p", "none").lower()
-        return policy if policy in _POLICIES else "none"
+    def faulty(self) -> list[str]:
+        """Policy tags with no policy in them, or a lacking `p`: the record counts as p=none (§4.10.1)."""
+        return [
+            tag
+            for tag in ("p", "sp", "np")
+            if (tag == "p" or tag in self.tags) and self.tags.get(tag, "").lower() not in _POLICIES
+        ]
+
+    @property
+    def testing(self) -> bool:
+        """Whether its policies are asked to apply one level lower (`t=y`, §4.7)."""
+        return self.tags.get("t", "n").lower() == "y"
+
+    def applied(self, *, below: bool = False, exists: bool = True) -> "Applied":
+        """The policy for the domain of the record, or for one `below` it, which is in the DNS or not (§4.10.1)."""
+        if self.faulty:
+            return Applied("none", "p")
+        tags = ("p",) if not below else ("sp", "p") if exists else ("np", "sp", "p")
+        tag = next(one for one in tags if one in self.tags)
+        return Applied(self.tags[tag].lower(), tag)
 
     @property
     def psd(self) -> str:
@@ -32,6 +48,19 @@ class DmarcRecord:
     def strict(self, tag: Literal["adkim", "aspf"]) -> bool:
         """Whether identifiers must be the same domain, not only of the same organization."""
         return self.tags.get(tag, "r").lower() == "s"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A policy, and the tag that says it."""
+
+    policy: str
+    tag: str
+
+    @property
+    def under_test(self) -> str:
+        """What receivers are asked to do instead under `t=y`."""
+        return "quarantine" if self.policy == "reject" else "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,12 +65,16 @@ class Key:
 
 @dataclass(slots=True)
 class Answers:
-    """What the DNS said; None where it did not answer. `dkim` by selector: of those that were asked for."""
+    """What the DNS said; None where it did not answer. `dkim` by selector: of those that were asked for.
+
+    `exists`: false where the DNS said that there is no such name, nor one below it (RFC 8020).
+    """
 
     dkim: dict[str, list[str] | None] = field(default_factory=dict)
     texts: list[str] | None = None
     verdicts: dict[str, spf.Verdict] = field(default_factory=dict)
     dmarc: dict[str, list[str]] | None = None
+    exists: bool = True
     return_path: "ReturnPath | None" = None
     mail_hosts: list[str] | None = None
     addresses: list[str] = field(default_factory=list)
@@ -110,7 +114,7 @@ def judged(domain: str, keys: Sequence[Key], facts: Facts, answers: Answers, now
             for key in keys
         ),
         judge_spf(domain, facts, answers.texts, answers.verdicts),
-        judge_dmarc(domain, answers.dmarc),
+        judge_dmarc(domain, answers.dmarc, exists=answers.exists),
         judge_return_path(domain, facts, answers.return_path),
         judge_mx(answers.mail_hosts, answers.addresses),
         *(judge_ptr(address, answers.names.get(address)) for address in facts.addresses),
@@ -179,8 +183,8 @@ def _spf_fault(found: Sequence[str], wanted: str, facts: Facts, verdicts: Mappin
     return ""
 
 
-def judge_dmarc(domain: str, texts: Mapping[str, list[str]] | None) -> Check:
-    """Whether a DMARC record applies (RFC 9989), by the tree walk's answers."""
+def judge_dmarc(domain: str, texts: Mapping[str, list[str]] | None, *, exists: bool = True) -> Check:
+    """Whether a DMARC record applies (RFC 9989), by the tree walk's answers; `exists`: the domain is in the DNS."""
     if texts is None:
         return Check("dmarc", "unknown", _NO_ANSWER)
     there = texts.get(domain, [])
@@ -193,17 +197,39 @@ def judge_dmarc(domain: str, texts: Mapping[str, list[str]] | None) -> Check:
         status: Status = "wrong" if there else "missing"
         detail = "What stands there is no DMARC record: it begins with v=DMARC1." if there else "Publish this record."
         return Check("dmarc", status, detail, (_dmarc_record(domain),), tuple(there))
-    status, detail = "ok", f"The policy is {found.record.policy}."
+    status, detail = "ok", _policy(domain, found.record, found.at, exists)
     removed = [tag for tag in dmarc.REMOVED if tag in found.record.tags]
     if removed:
-        status, detail = "warning", f"Receivers ignore {', '.join(removed)} since RFC 9989: take them out."
+        status = "warning"
+        detail += f" Receivers ignore {', '.join(removed)} since RFC 9989: take them out."
         if "pct" in removed:
             detail += " t=y, which asks for no action yet, takes the place of a pct below 100."
-    if "p" not in found.record.tags or found.record.tags["p"].lower() != found.record.policy:
-        status, detail = "warning", "The record says no policy, so it counts as p=none: say none, quarantine or reject."
-    if found.at != domain:
-        detail += f" It comes from {found.at}."
+    if found.record.faulty:
+        status = "warning"
     return Check("dmarc", status, detail, (), tuple(text for text in texts[found.at] if dmarc.parse(text)))
+
+
+def _policy(domain: str, record: dmarc.DmarcRecord, at: str, exists: bool) -> str:
+    """Which policy applies to the domain, and which tag of which record says so."""
+    place = f"the record at _dmarc.{at}"
+    if record.faulty:
+        unread = "" if "rua" in record.tags else ", and having no rua, by many as no record"
+        return (
+            f"{' and '.join(record.faulty)} of {place} must say none, quarantine or reject:"
+            f" till then receivers take it for p=none{unread}."
+        )
+    below = domain != at
+    applied = record.applied(below=below, exists=exists)
+    detail = f"The policy is {applied.policy}: {applied.tag} of {place}"
+    if below and applied.tag == "p":
+        detail += ", which has no sp"
+    detail += "."
+    if applied.tag == "np":
+        later = record.applied(below=True)
+        detail += f" np counts while {domain} is not in the DNS; then it is {later.policy}, by {later.tag}."
+    if record.testing and applied.policy != "none":
+        detail += f" It is only being tested (t=y): receivers are asked to act as under {applied.under_test}."
+    return detail
 
 
 def is_at_home(domain: str, facts: Facts) -> bool:

@@ -23,6 +23,7 @@ async def look(resolver: Resolver, domain: str, selectors: Sequence[str], facts:
     async with asyncio.TaskGroup() as group:
         keys = [group.create_task(_known(resolver.txt(f"{one}._domainkey.{domain}"))) for one in selectors]
         policies = [group.create_task(_known(resolver.txt(f"_dmarc.{name}"))) for name in names]
+        existing = group.create_task(_known(resolver.exists(domain)))
         texts = group.create_task(_known(resolver.txt(domain)))
         hosts = group.create_task(_known(asked.mail_hosts(domain)))
         addresses = group.create_task(_known(resolver.addresses(domain)))
@@ -39,6 +40,7 @@ async def look(resolver: Resolver, domain: str, selectors: Sequence[str], facts:
         dmarc={name: there for name, there in policy.items() if there is not None}
         if None not in policy.values()
         else None,
+        exists=existing.result() is not False,
         return_path=path.result(),
         mail_hosts=hosts.result(),
         addresses=addresses.result() or [],
