@@ -40,7 +40,7 @@ async def come_back(db, campaign, ids, what, times=""):
                 returned_id(f"{one} {kind} {times}"),
                 "test",
                 (Judgement("", kind, "", "", reason),),
-                (Claim(one, campaign.workspace_id.bytes[-6:], signed=True),),
+                (Claim(one, campaign.workspace_id.bytes[-6:], "path"),),
             )
             for one in ids
         ],

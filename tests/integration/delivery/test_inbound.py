@@ -91,7 +91,7 @@ ASIDE = "select source, why, envelope from set_aside order by why"
 
 
 async def test_a_bounce_by_lmtp_is_matched_by_its_recipient_alone(delivery_db, row, lmtp):
-    stripped = dsn(row, to="undisclosed@recipients.example", recipient="alias@other.example", message_id=row["id"])
+    stripped = dsn(row, to="undisclosed@recipients.example", recipient="alias@mx1.example.com", message_id=row["id"])
     assert await lmtp(stripped, return_path(row)) == [250]
     assert await values(delivery_db, KEPT) == [("hard", "bad_mailbox", True, "lmtp")]
     assert await values(delivery_db, "select own_reason from blocks") == [("bad_mailbox",)]

@@ -97,14 +97,60 @@ async def test_by_message_id_it_counts_only_where_the_ledger_agrees(post, delive
     assert (stranger["message_id"], stranger["counted"]) == (str(three[0]["id"]), False)
     assert await blocked(delivery_db) == {}
     agreed = await post(dsn(three[0], to="bounces@shop.test", extra="2", recipient="USER0@example.com"))
-    assert agreed["counted"]
+    assert (agreed["kind"], agreed["reason"], agreed["counted"]) == ("soft", "unproven", True)
+
+
+async def test_by_message_id_and_recipient_which_every_answer_to_all_shows_nobody_is_blocked(
+    post, delivery_db, workspace_id
+):
+    campaigns = [Campaign(workspace_id) for _ in range(3)]
+    one = campaigns[0].person("ann@example.com")
+    for campaign in campaigns:
+        campaign.recipients = [one]
+        (row,) = await sent(delivery_db, campaign)
+        for n, words in enumerate(({}, FULL, NO_DOMAIN)):
+            assert (await post(dsn(row, to="b@shop.test", extra=str(n), **words)))["counted"]
+        forged = COMPLAINT.replace("Feedback-Type: abuse", f"Feedback-Type: abuse\nOriginal-Rcpt-To: {row['email']}")
+        headers = f"Message-ID: <{row['id']}@shop.test>"
+        assert not (await post(mail(forged.format(to="fbl@shop.test", headers=headers))))["counted"]
+    assert await blocked(delivery_db) == {}
+    async with delivery_db.worker.connection() as connection:
+        assert await connection.fetchval("select count(*) from strikes") == 0
+    assert {one.bounce for one in await told(delivery_db, EmailBouncedV1)} == {"soft"}
+    await post(dsn(row, extra="the server's own"))
+    assert await blocked(delivery_db) == {row["address_hash"]: "bad_mailbox"}
+
+
+async def test_a_bounce_that_came_without_its_proof_blocks_when_it_comes_with_it(
+    post, delivery_db, three, workspace_id
+):
+    bounce = dsn(three[0], to="undisclosed@recipients.example")
+    assert (await post(bounce))["reason"] == "unproven"
+    assert await blocked(delivery_db) == {}
+    (found,) = read_returns(bounce, [return_path(three[0])], Matcher(PATHS, KEYS), "lmtp")
+    for new in (True, False):
+        (taken,) = await take_returns(delivery_db.worker, [found], workspace_id)
+        assert (taken.decision.kind, taken.new) == ("hard", new)
+    assert await blocked(delivery_db) == {three[0]["address_hash"]: "bad_mailbox"}
+    assert (await post(bounce))["repeated"]
+    assert [one.bounce for one in await told(delivery_db, EmailBouncedV1)] == ["soft", "hard"]
+
+
+async def test_a_dead_mailbox_that_mail_is_forwarded_to_blocks_nobody(post, delivery_db, three):
+    answer = await post(dsn(three[0], recipient="old@elsewhere.example"))
+    assert (answer["kind"], answer["reason"], answer["counted"]) == ("soft", "forwarded", True)
+    assert await blocked(delivery_db) == {}
+    named = dsn(three[0], recipient="old@elsewhere.example", extra="2").replace(
+        b"Action:", b"Original-Recipient: rfc822; user0@example.com\r\nAction:"
+    )
+    assert (await post(named))["kind"] == "hard"
     assert await blocked(delivery_db) == {three[0]["address_hash"]: "bad_mailbox"}
 
 
 async def test_a_copy_that_proves_nothing_does_not_stand_in_the_way_of_the_bounce_itself(
     post, delivery_db, three, workspace_id
 ):
-    bounce = dsn(three[0], to="undisclosed@recipients.example", recipient="alias@other.example")
+    bounce = dsn(three[0], to="undisclosed@recipients.example", recipient="alias@example.com")
     assert not (await post(bounce))["counted"]
     assert await blocked(delivery_db) == {}
     (found,) = read_returns(bounce, [return_path(three[0])], Matcher(PATHS, KEYS), "lmtp")
@@ -249,6 +295,19 @@ async def test_a_complaint_without_a_recipient_is_matched_by_the_link_that_its_m
     (event,) = await told(delivery_db, EmailComplainedV1)
     assert (event.message_id, event.reason) == (row["id"], "abuse")
     assert event.block_id
+
+
+@pytest.mark.parametrize("field", ["Original-Mail-From", "Original-Envelope-Id"])
+async def test_a_complaint_that_hides_its_person_is_matched_by_the_envelope_that_it_names(
+    post, delivery_db, three, field
+):
+    row = three[1]
+    hidden = COMPLAINT.replace("Feedback-Type: abuse", f"Feedback-Type: abuse\n{field}: <{return_path(row)}>")
+    answer = await post(mail(hidden.format(to="fbl@shop.test", headers="To: redacted@isp.example")))
+    assert (answer["kind"], answer["counted"], answer["message_id"]) == ("complaint", True, str(row["id"]))
+    assert await blocked(delivery_db) == {row["address_hash"]: "complaint"}
+    altered = hidden.replace(return_path(row), "bounces+" + return_path(three[0]).partition("+")[2][::-1])
+    assert not (await post(mail(altered.format(to="fbl@shop.test", headers="To: redacted@isp.example"))))["counted"]
 
 
 async def test_a_report_on_our_signatures_is_no_bounce(post, delivery_db, three):

@@ -12,9 +12,10 @@ PATHS = ReturnPaths(OLD, "bounces@mail.example.com", "r@mail.example.com")
 
 @given(st.uuids(), st.uuids(), st.sampled_from([str.lower, str.upper, str.swapcase]))
 def test_an_address_says_its_message_in_whatever_case_it_comes_back(workspace_id, message_id, case):
-    for address in (PATHS.bounces_to(workspace_id, message_id), PATHS.replies_to(workspace_id, message_id)):
+    paths, replies = PATHS.bounces_to(workspace_id, message_id), PATHS.replies_to(workspace_id, message_id)
+    for address, proof in ((paths, "path"), (replies, "reply")):
         claim = PATHS.claim(case(address))
-        assert (claim.message_id, claim.tail, claim.signed) == (message_id, workspace_id.bytes[-6:], True)
+        assert (claim.message_id, claim.tail, claim.proof) == (message_id, workspace_id.bytes[-6:], proof)
         assert len(address.partition("@")[0]) <= 64
         assert PATHS.claim(address.replace("mail.example.com", "other.example")) == claim
 

@@ -49,6 +49,7 @@ JSON = st.recursive(
 
 @given(
     st.lists(judgements, max_size=3),
+    st.sampled_from(["path", "link", "reply", ""]),
     st.booleans(),
     st.sampled_from(STATUSES),
     st.integers(0, 2),
@@ -56,16 +57,19 @@ JSON = st.recursive(
     st.sampled_from(["ann@example.com", None]),
 )
 def test_nothing_counts_without_proof_that_it_is_about_a_mail_that_was_sent_lately(
-    said, signed, status, attempt, days, email
+    said, proof, vouched, status, attempt, days, email
 ):
-    returned = Returned(ID, "test", tuple(said), (), "" if said else "ann@example.com")
-    claim = Claim(ID, signed=signed)
+    returned = Returned(ID, "test", tuple(said), (), "" if said else "ann@example.com", vouched=vouched)
+    claim = Claim(ID, proof=proof)
     decision = decide(returned, claim, Sent(email, status, attempt, NOW - timedelta(days=days)), NOW)
     if decision.counts:
         assert timedelta(days=days) <= (
             ANSWER_WITHIN if decision.kind in {"complaint", "reply", "auto-reply"} else BOUNCE_WITHIN
         )
-        assert (signed and attempt) or (status in {"sent", "uncertain"} and email is not None)
+        assert (proof and attempt) or (status in {"sent", "uncertain"} and email is not None)
+        if decision.kind in {"hard", "complaint"} or decision.proven:
+            assert vouched or proof == "path" or (proof and decision.kind not in {"hard", "soft", "delivered"})
+    assert decision.counts or not decision.proven
     assert not decide(returned, None, None, NOW).counts
     # Whatever else is said in the same mail, somebody's own line is believed before a stranger's.
     own = [one for one in said if one.recipient.lower() == "ann@example.com"]
@@ -73,6 +77,7 @@ def test_nothing_counts_without_proof_that_it_is_about_a_mail_that_was_sent_late
         assert any(one.kind == "hard" for one in own)
     if email and said and not own and decision.kind == "hard":
         assert all(one.kind == "hard" for one in said), "of strangers the mildest"
+        assert any(one.recipient == "" for one in said), "and never of one at another domain"
 
 
 @given(st.binary(max_size=2000), st.lists(st.text(max_size=60), max_size=3))
@@ -120,7 +125,7 @@ def test_the_traces_of_its_way_do_not_make_it_another_mail():
 def test_the_address_of_an_answer_which_everybody_sees_proves_no_report(kind):
     paths = ReturnPaths(RING, "b@mail.example.com", "r@mail.example.com")
     workspace_id, sent = UUID(int=2), Sent("ann@example.com", "sent", 1, NOW)
-    said = Returned(ID, "lmtp", (Judgement("stranger@example.net", kind, "", "", "bad_mailbox"),), ())
+    said = Returned(ID, "lmtp", (Judgement("alias@example.com", kind, "", "", "bad_mailbox"),), ())
     by_reply, by_bounce = (
         paths.claim(paths.replies_to(workspace_id, ID)),
         paths.claim(paths.bounces_to(workspace_id, ID)),
@@ -129,3 +134,49 @@ def test_the_address_of_an_answer_which_everybody_sees_proves_no_report(kind):
     assert decide(said, by_bounce, sent, NOW).counts
     answer = Returned(ID, "lmtp", (), (), "ann@elsewhere.example")
     assert decide(answer, by_reply, sent, NOW).counts
+
+
+def bounced(recipient, kind="hard", reason="bad_mailbox", **more):
+    return Returned(ID, "lmtp", (Judgement(recipient, kind, "5.1.1", "550", reason),), (), **more)
+
+
+@pytest.mark.parametrize("proof", ["link", "reply", ""])
+def test_a_refusal_for_good_without_its_envelope_address_is_a_soft_one(proof):
+    """Message-ID and recipient stand in every answer to all, the link in the text, the Reply-To in its header."""
+    sent = Sent("ann@example.com", "sent", 1, NOW)
+    decision = decide(bounced("ann@example.com"), Claim(ID, proof=proof), sent, NOW)
+    assert (decision.kind, decision.reason, decision.status) == ("soft", "unproven", "5.1.1")
+    assert (decision.counts, decision.proven) == (True, False)
+    vouched = decide(bounced("ann@example.com", vouched=True), Claim(ID, proof=proof), sent, NOW)
+    assert (vouched.kind, vouched.proven) == ("hard", True)
+
+
+def test_a_complaint_needs_what_could_unsubscribe_its_person_anyhow():
+    sent = Sent("ann@example.com", "sent", 1, NOW)
+    said = bounced("ann@example.com", "complaint", "abuse")
+    counts = [decide(said, Claim(ID, proof=proof), sent, NOW).counts for proof in ("path", "link", "reply", "")]
+    assert counts == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "kind", "reason"),
+    [
+        ("ann@example.com", "hard", "bad_mailbox"),
+        ("ann.h@example.com", "hard", "bad_mailbox"),
+        ("ann@mx1.example.com", "hard", "bad_mailbox"),
+        ("ann", "hard", "bad_mailbox"),
+        ("", "hard", "bad_mailbox"),
+        ("ann@gmail.example", "soft", "forwarded"),
+        ("ann@notexample.com", "soft", "forwarded"),
+    ],
+)
+def test_a_dead_mailbox_at_another_domain_is_not_the_recipients(recipient, kind, reason):
+    """They have their mail forwarded there, and may well read it at home."""
+    decision = decide(bounced(recipient), Claim(ID, proof="path"), Sent("ann@example.com", "sent", 1, NOW), NOW)
+    assert (decision.kind, decision.reason, decision.counts) == (kind, reason, True)
+
+
+def test_a_full_mailbox_that_mail_is_forwarded_to_is_not_the_recipients_and_a_policy_stays_one():
+    sent, claim = Sent("ann@example.com", "sent", 1, NOW), Claim(ID, proof="path")
+    assert decide(bounced("a@x.example", "soft", "mailbox_full"), claim, sent, NOW).reason == "forwarded"
+    assert decide(bounced("a@x.example", "soft", "policy"), claim, sent, NOW).reason == "policy"

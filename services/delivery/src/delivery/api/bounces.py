@@ -102,7 +102,8 @@ async def accept_bounce(request: Request, db: Db, caller: Caller) -> Accepted:
     """Take in a mail that came back to this workspace: a bounce, a complaint, an answer, or an mbox of them.
 
     It counts if it shows a signed address or link of its message, or the Message-ID and the recipient of one sent
-    lately. Anything else is kept as a note and changes nothing; the same mail again changes nothing either.
+    lately. Only with the signed address may a bounce block: without it, a refusal for good is a soft one (`unproven`).
+    Anything else is kept as a note and changes nothing; the same mail again changes nothing either.
     """
     found = await asyncio.to_thread(read_returns, await _mail(request), (), request.app.state.matcher, "api")
     taken = await take_returns(db, found, caller.workspace_id)

@@ -22,7 +22,8 @@ select c.n, c.place, m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m
  order by c.n, c.place
 """
 
-# What comes again is a repetition, unless it proves only now what it is about: by the address it was delivered to.
+# What comes again is a repetition, unless it proves only now what it is about (by the address it was delivered to), or
+# that it is what it says: without proof no refusal was taken for a dead mailbox.
 _STORE = """
 insert into returns as r
   (workspace_id, id, source, message_id, mailing_id, kind, reason, status, reply, delayed, counts, sent_at)
@@ -33,7 +34,7 @@ on conflict (workspace_id, id) do update
   set source = excluded.source, message_id = excluded.message_id, mailing_id = excluded.mailing_id,
       kind = excluded.kind, reason = excluded.reason, status = excluded.status, reply = excluded.reply,
       delayed = excluded.delayed, counts = excluded.counts, sent_at = excluded.sent_at, at = now()
-  where excluded.counts and not r.counts
+  where excluded.counts and (not r.counts or (r.reason = 'unproven' and excluded.reason <> 'unproven'))
 returning r.workspace_id, r.id
 """
 
@@ -108,7 +109,7 @@ async def find(
 
 
 async def store(tx: Connection, rows: Sequence[Return]) -> set[tuple[UUID, UUID]]:
-    """Store what was not stored before, or did not count; workspace and id of each that is new."""
+    """Store what was not stored before, or was not proven; workspace and id of each that is new."""
     new = await tx.fetch(
         _STORE,
         [r.workspace_id for r in rows],

@@ -38,4 +38,4 @@ class Matcher:
             link = self.links.verify(token, "u")
         except BadToken:
             return None
-        return Claim(link.message_id, link.workspace_id.bytes[-WORKSPACE_TAIL:], signed=True)
+        return Claim(link.message_id, link.workspace_id.bytes[-WORKSPACE_TAIL:], "link")

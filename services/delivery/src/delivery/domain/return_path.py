@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Literal
 from uuid import UUID
 
 from common.errors import Misconfigured
@@ -23,19 +24,22 @@ _MAC_BYTES = 10
 _BOUNCES = b"barid return path\0"
 _REPLIES = b"barid reply path\0"
 
+# The envelope sender, that servers see and no reader does; the link to unsubscribe, that stands in the text too; the
+# Reply-To, that whoever answers all hands on. Without one it is a Message-ID, which every answer and forward names.
+Proof = Literal["path", "link", "reply", ""]
+_PROOFS: dict[bytes, Proof] = {_BOUNCES: "path", _REPLIES: "reply"}
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A message that something which came back is about. `tail`: the end of its workspace's id, where that is known.
 
-    `signed`: by a token of ours that only the message carried. `to_reply`: by that of its Reply-To, which everybody
-    has who was sent a copy; an answer proves itself by it, and a report does not.
+    `proof`: the token of ours that it shows.
     """
 
     message_id: UUID
     tail: bytes | None = None
-    signed: bool = False
-    to_reply: bool = False
+    proof: Proof = ""
 
 
 class ReturnPaths:
@@ -80,10 +84,10 @@ class ReturnPaths:
             return None
         body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
         keys = [key for tag, key in self._keys if body[:1] == tag]
-        for purpose in (_BOUNCES, _REPLIES):
+        for purpose, proof in _PROOFS.items():
             if any(hmac.compare_digest(mac, _mac(key, purpose, body)) for key in keys):
                 message_id, tail = UUID(bytes=body[1 + WORKSPACE_TAIL :]), body[1 : 1 + WORKSPACE_TAIL]
-                return Claim(message_id, tail, signed=True, to_reply=purpose == _REPLIES)
+                return Claim(message_id, tail, proof)
         return None
 
 

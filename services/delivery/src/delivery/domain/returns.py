@@ -1,7 +1,10 @@
 """What came back of a message: whom it is about, and what it may change.
 
 A report is mail by a stranger. It is believed about one message, and only if it shows something that went out with
-that message: an address or link that we signed, or else its Message-ID, its recipient's address, and in time.
+that message: an address or link that we signed, or else its Message-ID, its recipient's address, and in time. What can
+stop somebody's mail needs more: what only servers see. Message-ID and recipient stand in every answer to all, the link
+in every copy passed on; the envelope sender does not, and real servers send their reports to it (RFC 5321 §4.5.5). A
+complaint may show the link, which lets whoever has it unsubscribe the recipient anyhow.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,12 +18,12 @@ from common.contracts.addresses import InvalidAddress, normalise_address
 
 from delivery.domain.bounces.automatic import author, is_by_machine
 from delivery.domain.bounces.classify import Judgement, judge_report
-from delivery.domain.bounces.fields import ADDRESS
+from delivery.domain.bounces.fields import ADDRESS, fields_of
 from delivery.domain.bounces.mime import Part, read_mails
 from delivery.domain.bounces.report import Report, inmost, read_report
 from delivery.domain.bounces.verdicts import Kind
 from delivery.domain.claims import Matcher
-from delivery.domain.return_path import Claim
+from delivery.domain.return_path import Claim, Proof
 
 ReturnKind = Literal[Kind, "reply"]
 
@@ -28,8 +31,17 @@ BOUNCE_WITHIN = timedelta(days=15)  # servers try for five days, some for ten
 ANSWER_WITHIN = timedelta(days=120)  # people complain and reply when they read
 _NAMESPACE = UUID("0a6f4a86-9c1c-53a5-8a3f-52c3f1a4a6f4")
 _SENT_TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "cc")
+_ENVELOPE_OF_COMPLAINED = frozenset({"original-mail-from", "original-envelope-id"})  # RFC 5965 §3.2
 _MOST_CLAIMS = 5
 _ANSWERS = frozenset({"reply", "auto-reply"})
+# What says by itself which message it is about: for an answer, and for any report.
+_ANSWER_SHOWS: frozenset[Proof] = frozenset({"path", "link", "reply"})
+_REPORT_SHOWS: frozenset[Proof] = frozenset({"path", "link"})
+# What is enough to stop mail.
+_PROVES: dict[str, frozenset[Proof]] = {
+    "complaint": _REPORT_SHOWS, **dict.fromkeys(("hard", "soft", "delivered"), frozenset[Proof]({"path"})),
+}  # fmt: skip
+_OF_MAILBOX = frozenset({"bad_mailbox", "bad_domain", "moved", "mailbox_full", "inactive"})
 _WENT_OUT = frozenset({"sent", "uncertain"})
 
 
@@ -38,7 +50,7 @@ class Returned:
     """One mail or provider's event. `id` is the same when it comes again; `claims`, what it may be about, best first.
 
     Without `judgements` it is a person's answer, by `author`, or nothing that is known. Only an answer keeps its
-    `mail`, and the addresses it was `sent_to`.
+    `mail`, and the addresses it was `sent_to`. `vouched`: a provider told it, whose signature or password was checked.
     """
 
     id: UUID
@@ -48,6 +60,7 @@ class Returned:
     author: str = ""
     sent_to: frozenset[str] = frozenset()
     mail: bytes = b""
+    vouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is kept of a return. Only what `counts` changes anything."""
+    """What is kept of a return. Only what `counts` changes anything; only what is `proven` may stop mail."""
 
     kind: ReturnKind
     reason: str
@@ -70,6 +83,7 @@ class Decision:
     reply: str = ""
     delayed: bool = False
     counts: bool = False
+    proven: bool = False
 
 
 def returned_id(*parts: str) -> UUID:
@@ -101,8 +115,14 @@ def decide(returned: Returned, claim: Claim | None, sent: Sent | None, now: date
     within = BOUNCE_WITHIN if decision.kind in {"hard", "soft", "delivered"} else ANSWER_WITHIN
     if now - sent.sent_at > within:
         return decision
-    proven = claim.signed and not (claim.to_reply and decision.kind not in _ANSWERS)
-    return replace(decision, counts=sent.attempt > 0 if proven else named and sent.status in _WENT_OUT)
+    shown = claim.proof in (_ANSWER_SHOWS if decision.kind in _ANSWERS else _REPORT_SHOWS)
+    if not (sent.attempt > 0 if shown else named and sent.status in _WENT_OUT):
+        return decision
+    if returned.vouched or claim.proof in _PROVES.get(decision.kind, _ANSWER_SHOWS):
+        return replace(decision, counts=True, proven=True)
+    if decision.kind == "hard":
+        return replace(decision, kind="soft", reason="unproven", counts=True)
+    return replace(decision, counts=decision.kind != "complaint")
 
 
 def _read(mail: Part, envelope: Sequence[str], matcher: Matcher, source: str, raw: bytes) -> Returned:
@@ -141,6 +161,9 @@ def _claims(mail: Part, report: Report, envelope: Sequence[str], matcher: Matche
         for value in (*mail.headers.all(name), *report.headers.all(name)):
             yield from matcher.by_address(value)
     yield from matcher.by_address(returned.get("return-path"))
+    for name, value in fields_of(report.feedback):
+        if name in _ENVELOPE_OF_COMPLAINED:  # all that is left where a provider hides who complained
+            yield from matcher.by_address(value)
     yield from matcher.by_link(returned.get("list-unsubscribe"))
     yield from matcher.by_message_id(returned.get("message-id"))
     for name in ("in-reply-to", "references"):
@@ -150,13 +173,32 @@ def _claims(mail: Part, report: Report, envelope: Sequence[str], matcher: Matche
 def _about(judgements: Sequence[Judgement], sent: Sent | None) -> Judgement | None:
     """What is said of the message's recipient. Of several strangers: the mildest, which costs nobody their mail."""
     own = [one for one in judgements if _same(one.recipient, sent)]
-    return min(own or judgements, key=lambda one: one.kind == "hard", default=None)
+    others = (_of_another(one, sent) for one in judgements)
+    return min(own or others, key=lambda one: one.kind == "hard", default=None)
+
+
+def _of_another(said: Judgement, sent: Sent | None) -> Judgement:
+    """What is said of an address at another domain: the recipient has mail forwarded there, and may read it at home.
+
+    Within their own domain, or one above or below it, it is their mailbox by another name. Servers that rewrite more
+    than that can say whom the mail was for (Original-Recipient, RFC 3464 §2.3.1), and then it is the recipient's own.
+    """
+    there, home = _domain(said.recipient), _domain(sent.email or "") if sent is not None else ""
+    if not there or not home or f".{there}".endswith(f".{home}") or f".{home}".endswith(f".{there}"):
+        return said
+    if said.kind not in {"hard", "soft"} or said.reason not in _OF_MAILBOX:
+        return said
+    return replace(said, kind="soft", reason="forwarded")
 
 
 def _same(address: str, sent: Sent | None) -> bool:
     if sent is None or sent.email is None:
         return False
     return _normal(address) == _normal(sent.email) != ""
+
+
+def _domain(address: str) -> str:
+    return _normal(address).rpartition("@")[2]
 
 
 def _normal(address: str) -> str:

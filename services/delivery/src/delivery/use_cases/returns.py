@@ -98,15 +98,13 @@ async def _match(tx: Connection, found: Sequence[Returned], workspace_id: UUID |
 
 
 def _best(returned: Returned, candidates: Sequence[tuple[Claim, asyncpg.Record]], now: datetime) -> _Match:
-    """The first claim that proves something; else the first that names a message of ours at all."""
-    best = _Match(returned, decide(returned, None, None, now), None)
+    """By the first claim that proves something; else that counts; else that names a message of ours at all."""
+    matches = []
     for claim, row in candidates:
         sent = Sent(row["email"], row["status"], row["attempt"], row["sent_at"])
-        match = _Match(returned, decide(returned, claim, sent, now), row)
-        if match.decision.counts:
-            return match
-        best = match if best.row is None else best
-    return best
+        matches.append(_Match(returned, decide(returned, claim, sent, now), row))
+    nobodys = _Match(returned, decide(returned, None, None, now), None)
+    return max(matches, key=lambda match: (match.decision.proven, match.decision.counts), default=nobodys)
 
 
 async def _apply(tx: Connection, matches: Sequence[_Match], workspace_id: UUID | None) -> tuple[set[Key], set[Key]]:
@@ -175,6 +173,8 @@ def _stored(key: Key, match: _Match) -> Return:
 
 def _failure(one: Counting) -> Failure | None:
     decision = one.decision
+    if not decision.proven:
+        return None
     if decision.kind == "complaint":
         reason: str | None = "complaint"
     elif decision.kind == "hard":

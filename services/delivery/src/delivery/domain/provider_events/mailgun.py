@@ -53,7 +53,7 @@ def returns(body: Any, matcher: Matcher, endpoint: str) -> list[Returned]:
         matcher.by_message_id(text(event, "message", "headers", "message-id")),
     )
     said = judgement(text(event, "recipient"), verdict)
-    return [Returned(returned_id("mailgun", endpoint, id_), "mailgun", (said,), about)]
+    return [Returned(returned_id("mailgun", endpoint, id_), "mailgun", (said,), about, vouched=True)]
 
 
 _PLAIN = {

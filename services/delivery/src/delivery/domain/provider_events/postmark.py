@@ -43,7 +43,11 @@ def returns(body: Any, matcher: Matcher, endpoint: str) -> list[Returned]:
     )
     kind = text(body, "RecordType")
     id_ = f"{kind} {body.get('ID') or text(body, 'MessageID')} {recipient}"
-    return [Returned(returned_id("postmark", endpoint, id_), "postmark", (judgement(recipient, verdict),), about)]
+    return [
+        Returned(
+            returned_id("postmark", endpoint, id_), "postmark", (judgement(recipient, verdict),), about, vouched=True
+        )
+    ]
 
 
 _PLAIN = {"Delivery": plainly("delivered", "delivered"), "SpamComplaint": plainly("complaint", "abuse")}

@@ -60,11 +60,8 @@ def returns(body: Any, matcher: Matcher, endpoint: str) -> list[Returned]:
             continue
         about = claims(matcher.by_message_id(text(event, "smtp-id")), matcher.by_address(text(event, "return_path")))
         id_ = text(event, "sg_event_id") or f"{event.get('event')} {text(event, 'sg_message_id')}"
-        found.append(
-            Returned(
-                returned_id("sendgrid", endpoint, id_), "sendgrid", (judgement(text(event, "email"), verdict),), about
-            )
-        )
+        said = judgement(text(event, "email"), verdict)
+        found.append(Returned(returned_id("sendgrid", endpoint, id_), "sendgrid", (said,), about, vouched=True))
     return found
 
 

@@ -99,5 +99,6 @@ def returns(body: Any, matcher: Matcher, endpoint: str) -> list[Returned]:
             "ses",
             tuple(judgement(recipient, verdict) for recipient, verdict in told),
             about,
+            vouched=True,
         )
     ]
