@@ -4,8 +4,15 @@ from textwrap import dedent
 
 import pytest
 from delivery.domain.bounces import Judgement, classify_mail
+from delivery.domain.claims import Matcher
+from delivery.domain.return_path import ReturnPaths
+from delivery.domain.returns import read_returns
+from delivery.domain.tokens import TokenKeys
 
 from tests.unit.delivery.bounces.mails import judged, mail
+
+RING = {"k1": b"a" * 32}
+MATCHER = Matcher(ReturnPaths(RING, "b@mail.example.com"), TokenKeys(RING))
 
 DSN = """
     Return-Path: <>
@@ -150,6 +157,57 @@ def test_a_persons_answer_is_no_report_whatever_its_sender_subject_or_text(case)
     sender, subject, text = ANSWERS[case]
     head = f"From: {sender}\nSubject: {subject}\nIn-Reply-To: <1@news.example>\n"
     assert classify_mail(f"{head}\n{text}".encode()) == []
+
+
+PEOPLE = [
+    "Postmaster-Apotheke <info@apotheke.example>",
+    "info@bouncehouse-rental.example",
+    "Dana <dana@debounce.example>",
+    "Hotel Postmaster <hotel@example.com>",
+    "Best Delivery System GmbH <post@best.example>",
+    "Ann Hariri, System Administrator <ann@example.com>",
+    "Mailer Service Berlin <kontakt@mailer.example>",
+    "Kundenservice <service@example.com>",
+    "Postmaster <postmaster@example.com>",
+]
+
+
+@pytest.mark.parametrize("sender", PEOPLE)
+@pytest.mark.parametrize("subject", ["Your offer", "A question about the blue one", "Ihr Angebot"])
+def test_a_mail_by_a_person_whose_name_or_host_has_a_daemons_word_in_it_is_theirs(sender, subject):
+    text = f"From: {sender}\nTo: news@example.org\nSubject: {subject}\n\nDo you have it in blue? Please call me.\n"
+    (mail,) = read_returns(text.encode(), (), MATCHER, "test")
+    assert mail.judgements == ()
+    assert mail.author.endswith(("example", "example.com"))
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "MAILER-DAEMON@mx.example.net",
+        "MAILER-DAEMON <>",
+        "MAILER-DAEMON (Mail Delivery System)",
+        "<>",
+        "Mail Delivery Subsystem <mailer-daemon@googlemail.example>",
+        '"Mail Delivery System" <daemon-7@mx.example.net>',
+        "Mail Delivery System <Mail.Delivery.System@mx.example.net>",
+        "bounces+abc@mx.example.net",
+        "Mailer-Daemon <postmaster@mx.example.net>",
+        "MDaemon@mx.example.net",
+    ],
+)
+def test_a_mail_systems_own_name_or_address_is_enough(sender):
+    (one,) = classify_mail(f"From: {sender}\nSubject: E\n\n<old@example.com>\n550 5.1.1 no such user\n".encode())
+    assert (one.recipient, one.kind) == ("old@example.com", "hard")
+
+
+@pytest.mark.parametrize(
+    "how", ["Return-Path: <>\nSubject: E", "Subject: Undeliverable: November", "Subject: Message status"]
+)
+def test_a_postmasters_mail_is_a_report_if_anything_else_says_so(how):
+    head = f"From: System Administrator <postmaster@example.net>\n{how}\n"
+    (one,) = classify_mail(f"{head}\nNot delivered:\n<old@example.com>\n550 5.1.1 no such user\n".encode())
+    assert (one.recipient, one.kind) == ("old@example.com", "hard")
 
 
 @pytest.mark.parametrize("header", ["Auto-Submitted: auto-replied", "Precedence: auto_reply", "X-Autoreply: yes"])

@@ -5,14 +5,22 @@ import re
 from delivery.domain.bounces.fields import ADDRESS, clean_address
 from delivery.domain.bounces.report import Report
 
+# Each is a whole local part, or a whole name: people's firms, hosts and titles have these words in them too.
 _DAEMON = re.compile(
-    r"mailer[-_. ]?daemon|mail[-_. ]?daemon|postmaster|poostmaster"
-    r"|mail[-_. ]?(?:delivery|deliver|delivery[-_. ]?(?:sub)?system)\b|mail ?(?:administrator|system)"
-    r"|system administrator|delivery (?:system|status|subsystem)|bounce|mail.?error|content.?filter|<>"
-    r"|majordomo|listserv|\bmdaemon@",
+    r"(?:mailer|mail)[-_.]?(?:daemon|deliver.*|system|error)|m?daemon|delivery[-_.]?(?:system|status|subsystem).*"
+    r"|bounces?(?:[-+=_.].*)?|content[-_.]?filter|majordomo|listserv",
     re.I,
 )
-_NOBODY = re.compile(r"no-?reply|do-?not-?reply|administrator|sysadmin|\bndr\b|\bsystem\b|service", re.I)
+_DAEMON_NAME = re.compile(
+    r"(?:e?mail|mailer)[-_. ]?daemon|(?:e-?)?mail[-_. ]?deliver(?:y)?(?:[-_. ]?(?:sub)?system|[-_. ]?status.*)?"
+    r"|(?:(?:e-?)?mail[-_. ]?|delivery[-_. ]?)(?:system|subsystem)|delivery status.*"
+    r"|mail[-_. ]?error|content[-_. ]?filter",
+    re.I,
+)
+# A person may sit behind these.
+_OFFICE = re.compile(
+    r"poo?stmaster|(?:.*[-_.])?(?:no-?reply|do-?not-?reply|administrator|sysadmin|ndr|system)\d*", re.I
+)
 _FAILURE_SUBJECT = re.compile(
     r"^(?!re:|aw:|sv:|antw:)\W{0,4}.{0,60}(?:undeliver|returned (?:mail|to)|return(?:ed|ing) (?:e-?mail|"
     r"message)|failure|failed|delivery (?:status|report|notif|error|problem|has)|non.?deliver|"
@@ -43,11 +51,6 @@ _AUTO_HEADERS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-autogener
 _ANSWER = re.compile(
     r"\s*(?:\[[^\]]{0,40}\]\s*)?(?:re|aw|sv|vs|antw|rif|res|odp|پاسخ|رد|الرد)\s*(?:\[\d+\])?\s*[:：]", re.I
 )
-_MACHINE = re.compile(
-    r"(?:mailer|mail)[-_.]?(?:daemon|delivery.*|system|error)|p(?:o|oo)stmaster|delivery[-_.]?(?:system|status).*"
-    r"|bounces?|no-?reply|do-?not-?reply|m?daemon|root|majordomo|listserv|sysadmin|administrator",
-    re.I,
-)
 
 
 def is_answer(report: Report) -> bool:
@@ -60,7 +63,7 @@ def is_answer(report: Report) -> bool:
     local = author(report).rpartition("@")[0]
     return (
         bool(local)
-        and not _MACHINE.fullmatch(local)
+        and not (_DAEMON.fullmatch(local) or _OFFICE.fullmatch(local) or local == "root")
         and bool(_ANSWER.match(headers.get("subject")))
         and ("in-reply-to" in headers or "references" in headers)
         and not (report.report_type or report.structured or "x-failed-recipients" in headers)
@@ -78,17 +81,30 @@ def is_report(report: Report) -> bool:
         return False
     if report.recipients or report.report_type == "delivery-status" or "x-failed-recipients" in headers:
         return True
-    sender = headers.get("from")
-    if _DAEMON.search(sender):
+    if _is_daemons(report):
         return True
     if "x-mlserver" in headers:
         return bool(report.returned.fields)
     by_subject = bool(_FAILURE_SUBJECT.search(headers.get("subject")))
-    if by_subject and (not sender.strip() or headers.get("return-path").strip() == "<>"):
+    by_office = bool(_OFFICE.fullmatch(_local(report)))
+    no_sender = not headers.get("from").strip() or headers.get("return-path").strip() == "<>"
+    returns = bool(report.returned.fields)
+    if (by_subject and no_sender) or (by_office and (by_subject or no_sender or returns)):
         return True
     answers = "in-reply-to" in headers or "references" in headers
-    by_nobody = by_subject or bool(report.returned.fields) or bool(_NOBODY.search(sender))
-    return not answers and by_nobody and bool(_STATEMENT.search(report.said[:2000]))
+    return not answers and (by_subject or by_office or returns) and bool(_STATEMENT.search(report.said[:2000]))
+
+
+def _is_daemons(report: Report) -> bool:
+    """Whether a mail system wrote it, by the whole of its address or of its name."""
+    sender = report.headers.get("from")
+    name = ADDRESS.sub("", sender).strip(" \"'<>()\t")
+    return bool(_DAEMON.fullmatch(_local(report)) or _DAEMON_NAME.fullmatch(name) or sender.strip() == "<>")
+
+
+def _local(report: Report) -> str:
+    """Who wrote, as their host calls them: some mail systems do not name the host."""
+    return author(report).rpartition("@")[0] or report.headers.get("from").partition("(")[0].strip(" \"'<>\t")
 
 
 def is_automatic(report: Report) -> bool:
@@ -100,7 +116,7 @@ def is_automatic(report: Report) -> bool:
         return False
     subject = headers.get("subject")
     by_subject = bool(_SUBJECT.search(subject))
-    if _DAEMON.search(headers.get("from")):
+    if _is_daemons(report):
         return by_subject and not _FAILURE_SUBJECT.search(subject)
     if by_subject:
         return True
