@@ -38,7 +38,8 @@ async def run() -> list[Figure]:
             url = bus.worker_url
             figures = await measure("send", url)
             figures += await measure("send_two_mailers", url, mailers=2)
-            figures += await measure("send_dkim", url, env={"BARID_DKIM_KEYS": str(place / "keys")})
+            signed = {"BARID_DKIM_KEYS": str(place / "keys"), "BARID_DKIM_DOMAINS": SENDER.partition("@")[2]}
+            figures += await measure("send_dkim", url, env=signed)
             figures += await measure("send_tls", url, tls=(certificate, key), env={"SSL_CERT_FILE": str(certificate)})
     return figures
 

@@ -105,6 +105,13 @@ def known_settings(document: Document) -> Iterator[str]:
             yield f"{name}: the secrets are in /run/secrets"
 
 
+def one_list_of_signed_domains(document: Document) -> Iterator[str]:
+    """Campaigns, which has no keys, is told of the same domains as the mailers, which check them."""
+    told = {name: one["environment"].get("BARID_DKIM_DOMAINS") for name, one in of_processes(document).items()}
+    if None in told.values() or len(set(told.values())) != 1:
+        yield f"BARID_DKIM_DOMAINS is not the same for all: {told}"
+
+
 def secret_settings() -> set[str]:
     """The variables of which the code says that they are secret."""
     from barid.settings import StackSettings
@@ -229,6 +236,7 @@ CHECKS: tuple[Check, ...] = (
     images_and_commands,
     consumers_covered,
     known_settings,
+    one_list_of_signed_domains,
     secrets_from_files,
     health_checked,
     locked_down,

@@ -45,6 +45,10 @@ PLANTED: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda s: s["contacts-api"]["environment"].update(BARID_PEPPER="x"),
         "contacts-api: BARID_PEPPER is a secret",
     ),
+    "a list of its own of what is signed": (
+        lambda s: s["campaigns-jobs"]["environment"].update(BARID_DKIM_DOMAINS="shop.example"),
+        "BARID_DKIM_DOMAINS is not the same for all",
+    ),
     "no health check": (lambda s: s["delivery-mailer"].pop("healthcheck"), "delivery-mailer: no health check"),
     "another port": (
         lambda s: s["delivery-tracker"]["healthcheck"]["test"].__setitem__(

@@ -121,6 +121,10 @@ FAULTS: dict[str, tuple[Check, Spoil]] = {
         settings.environment,
         inside("delivery-mailer", env("BARID_SMTP_URL", "smtp://relay.example:587")),
     ),
+    "a list of its own of what is signed": (
+        settings.environment,
+        inside("delivery-mailer", env("BARID_DKIM_DOMAINS", "shop.example")),
+    ),
     "a static member": (settings.environment, inside("contacts-worker", env("BARID_INSTANCE", "contacts-worker"))),
     "a broker without passwords": (settings.environment, config("BARID_KAFKA_SECURITY", "PLAINTEXT")),
     "Jobs that speak to another broker": (settings.environment, config("BARID_KAFKA_BOOTSTRAP", "other:9093")),

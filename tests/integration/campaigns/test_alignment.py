@@ -1,11 +1,15 @@
 """Senders whose domain is not verified: warned about, or refused where a policy says so."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 from campaigns.use_cases import alignment, projections
+from campaigns.use_cases.alignment import Installation
+from campaigns.use_cases.due import start_due
 from common.contracts.delivery import DomainChangedV1
+from common.errors import Misconfigured
 from common.ids import new_id
 from common.outbox.writer import Outgoing
 from common.testing.deliver import deliver, outbox_events
@@ -80,6 +84,57 @@ async def test_a_domain_above_the_senders_counts_where_alignment_is_relaxed(
 async def test_another_workspaces_domain_does_not_count(client, campaigns_db, workspace_id):
     await deliver(campaigns_db.worker, MAIN, [changed(new_id())])
     assert "sender_unaligned" in await codes(client, campaigns_db, workspace_id)
+
+
+@pytest.mark.parametrize("command", ["start", "schedule"])
+@pytest.mark.parametrize(
+    ("email", "signed"),
+    [("a@example.org", True), ("a@EXAMPLE.org", True), ("a@straße.de", True), ("a@news.example.org", False)],
+)
+async def test_a_domain_that_the_installation_signs_for_needs_no_other_key(
+    campaigns_db, keys, workspace_id, service_env, http_client, hasty, command, email, signed
+):
+    """A key of the installation signs for exactly its domain; the mailer takes it for none below."""
+    named = {"BARID_DKIM_DOMAINS": "Example.org, straße.de", "CAMPAIGNS_SENDER_POLICY": "refuse"}
+    owner = await workspace(campaigns_db.worker, keys, workspace_id)
+    async with http_client(application(service_env, campaigns_db, keys, **named), owner.token) as client:
+        sender = await client.post("/v1/senders", json={"name": "B", "email": email})
+        made = await ready(client, campaigns_db, workspace_id, sender_id=sender.json()["id"])
+        async with campaigns_db.worker.transaction() as tx:
+            await projections.projections.alive(tx, projections.CONSUMER)
+        body = {} if command == "start" else {"at": "2027-01-01T00:00:00Z"}
+        answer = await client.post(f"/v1/campaigns/{made['id']}/{command}", json=body)
+        if signed:
+            assert (answer.status_code, answer.json()["warnings"]) == (200, [])
+        else:
+            problem(answer, 422, "sender_unaligned")
+
+
+async def test_a_scheduled_campaign_from_such_a_domain_is_started(campaigns_db, client, workspace_id):
+    made = await ready(client, campaigns_db, workspace_id)
+    at = {"at": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+    assert (await client.post(f"/v1/campaigns/{made['id']}/schedule", json=at)).status_code == 200
+    async with campaigns_db.worker.transaction() as tx:
+        await tx.execute("update campaigns set scheduled_at = now()")
+    await start_due(campaigns_db.worker, 3600, Installation("refuse", {"example.org"}))
+    found = (await client.get(f"/v1/campaigns/{made['id']}")).json()
+    assert (found["status"], found["warnings"]) == ("running", [])
+
+
+async def test_what_fails_at_a_workspaces_own_domain_is_told_beside_the_installations_key(
+    campaigns_db, keys, workspace_id, service_env, http_client
+):
+    owner = await workspace(campaigns_db.worker, keys, workspace_id)
+    await deliver(campaigns_db.worker, MAIN, [changed(workspace_id, failing=["spf"])])
+    app = application(service_env, campaigns_db, keys, BARID_DKIM_DOMAINS="example.org")
+    async with http_client(app, owner.token) as client:
+        assert list(await codes(client, campaigns_db, workspace_id)) == ["sender_domain_failing"]
+
+
+@pytest.mark.parametrize("text", ["example.org;b.org", "org", "a@b.org", "ü..de"])
+def test_a_list_of_signed_domains_that_names_none_stops_the_start(service_env, campaigns_db, keys, text):
+    with pytest.raises(Misconfigured, match="BARID_DKIM_DOMAINS"):
+        application(service_env, campaigns_db, keys, BARID_DKIM_DOMAINS=text)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Signatures as another implementation reads them (dkimpy), on mail that a third one parses (the standard library)."""
 
+import asyncio
 import email
 import email.policy
 import re
@@ -14,7 +15,9 @@ from common.errors import Misconfigured
 from content.mime import MailHeaders, build
 from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from delivery import mailer
 from delivery.domain.dkim import SigningKey, relaxed_body, relaxed_header, signatures
+from delivery.settings import Settings
 from delivery.smtp.dkim_keys import load_keys
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,11 +189,11 @@ def test_keys_are_read_from_a_folder_by_their_names_in_the_dns(tmp_path):
     (tmp_path / "s1._domainkey.example.org.pem").write_bytes(pem(rsa_key()))
     (tmp_path / "a.b._domainkey.mail.example.com.pem").write_bytes(pem(ed_key()))
     (tmp_path / "..data").mkdir()
-    found = load_keys(str(tmp_path))
+    found = load_keys(str(tmp_path), {"example.org", "mail.example.com"})
     assert [key.selector for key in found["example.org"]] == ["s1", "e1"]
     assert [key.selector for key in found["mail.example.com"]] == ["a.b"]
     assert holds(signed(used=found["example.org"]), 2)
-    assert load_keys(None) == {}
+    assert load_keys(None, frozenset()) == {}
 
 
 @pytest.mark.parametrize(
@@ -207,16 +210,44 @@ def test_keys_are_read_from_a_folder_by_their_names_in_the_dns(tmp_path):
 def test_a_key_that_cannot_sign_stops_the_start(tmp_path, name, content, said):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(Misconfigured, match=said) as raised:
-        load_keys(str(tmp_path))
+        load_keys(str(tmp_path), {"example.org"})
     assert "BARID_DKIM_KEYS" in str(raised.value)
 
 
 def test_a_folder_that_is_missing_empty_or_has_two_keys_of_a_kind_stops_the_start(tmp_path):
     with pytest.raises(Misconfigured, match="no folder"):
-        load_keys(str(tmp_path / "none"))
+        load_keys(str(tmp_path / "none"), {"x.org"})
     with pytest.raises(Misconfigured, match="no key in it"):
-        load_keys(str(tmp_path))
+        load_keys(str(tmp_path), {"x.org"})
     for selector in ("s1", "s2"):
         (tmp_path / f"{selector}._domainkey.x.org.pem").write_bytes(pem(ed_key()))
     with pytest.raises(Misconfigured, match="two keys of one kind for"):
-        load_keys(str(tmp_path))
+        load_keys(str(tmp_path), {"x.org"})
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ((), "must be a.org,b.org, the domains of the keys in BARID_DKIM_KEYS, and is not set"),
+        (("a.org",), "must be a.org,b.org, .* and is a.org$"),
+        (("a.org", "b.org", "c.org"), "must be a.org,b.org, .* and is a.org,b.org,c.org$"),
+    ],
+)
+def test_a_list_of_domains_that_is_not_that_of_the_keys_stops_the_start(tmp_path, named, said):
+    for domain in ("a.org", "b.org"):
+        (tmp_path / f"s1._domainkey.{domain}.pem").write_bytes(pem(ed_key()))
+    with pytest.raises(Misconfigured, match=f"BARID_DKIM_DOMAINS {said}"):
+        load_keys(str(tmp_path), set(named))
+
+
+def test_a_list_of_domains_without_keys_stops_the_start():
+    with pytest.raises(Misconfigured, match=r"BARID_DKIM_DOMAINS names a\.org, and BARID_DKIM_KEYS is not set"):
+        load_keys(None, {"a.org"})
+
+
+async def test_a_mailer_whose_keys_are_not_told_of_does_not_start(tmp_path, monkeypatch):
+    (tmp_path / "s1._domainkey.a.org.pem").write_bytes(pem(ed_key()))
+    monkeypatch.setenv("BARID_DKIM_KEYS", str(tmp_path))
+    monkeypatch.setenv("BARID_LINK_KEYS", f"k1:{b64encode(bytes(32)).decode()}")
+    with pytest.raises(Misconfigured, match=r"BARID_DKIM_DOMAINS must be a\.org"):
+        await mailer.run(Settings(), asyncio.Event())

@@ -5,15 +5,18 @@ Environment variables only; secrets may also come from files (`BARID_SECRETS_DIR
 
 import base64
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from common.contracts.addresses import InvalidAddress, a_label
 from common.errors import Misconfigured
 
 _secrets_dir = os.environ.get("BARID_SECRETS_DIR")
+_DOMAIN = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 SECRETS_DIR = Path(_secrets_dir) if _secrets_dir else None
 
 
@@ -60,6 +63,11 @@ class SharedSettings(BaseSettings):
         validation_alias="BARID_PEPPER",
         description="base64 of 32 bytes; keys the address hashes",
     )
+    dkim_domains: str = Field(
+        "",
+        validation_alias="BARID_DKIM_DOMAINS",
+        description="the domains of BARID_DKIM_KEYS, by commas: campaigns has no keys, and warns of what is not signed",
+    )
     cors_origins: Annotated[str, Field(validation_alias="BARID_CORS_ORIGINS")] = ""
     log_level: str = Field("INFO", validation_alias="BARID_LOG_LEVEL")
     otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -103,6 +111,17 @@ class SharedSettings(BaseSettings):
         if not 1 <= len(ring) <= 2:
             raise Misconfigured("BARID_LINK_KEYS must hold one or two keys, <key id>:<base64 of 32 bytes>")
         return ring
+
+    def dkim_domain_names(self) -> frozenset[str]:
+        """The domains of BARID_DKIM_DOMAINS, as A-labels. Raises Misconfigured."""
+        given = [one.strip() for one in self.dkim_domains.split(",") if one.strip()]
+        try:
+            named = frozenset(a_label(one) for one in given)
+        except InvalidAddress as error:
+            raise Misconfigured(f"BARID_DKIM_DOMAINS: {error}") from error
+        if wrong := [one for one in named if not _DOMAIN.fullmatch(one)]:
+            raise Misconfigured(f"BARID_DKIM_DOMAINS: {wrong[0]!r} is no domain; give names, by commas")
+        return named
 
     def require_bus_database(self) -> str:
         """The bus database's URL. Raises Misconfigured."""

@@ -9,6 +9,7 @@ from common.jobs import Periodic, run_jobs
 from common.web.idempotency import forget_old_keys
 
 from campaigns.settings import Settings
+from campaigns.use_cases.alignment import Installation
 from campaigns.use_cases.due import start_due
 from campaigns.use_cases.republish import republish as tell_again
 
@@ -25,7 +26,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         Periodic(
             "due_campaigns",
             DUE_EVERY_S,
-            partial(start_due, lateness_limit_s=settings.lateness_limit_s, policy=settings.sender_policy),
+            partial(
+                start_due,
+                lateness_limit_s=settings.lateness_limit_s,
+                installation=Installation(settings.sender_policy, settings.dkim_domain_names()),
+            ),
         ),
         Periodic("idempotency_keys", HOUR_S, forget_old_keys),
     )

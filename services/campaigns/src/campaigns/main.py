@@ -19,6 +19,7 @@ from campaigns.api import (
     workspaces,
 )
 from campaigns.settings import Settings
+from campaigns.use_cases.alignment import Installation
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -42,6 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
         ],
         public_routers=[keys.router],
     )
+    app.state.installation = Installation(settings.sender_policy, settings.dkim_domain_names())
     if settings.openapi_file is not None:
         app.router.routes.insert(0, document.of_all_services(settings.openapi_file))  # before the app's own
     return app

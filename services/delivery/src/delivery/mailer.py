@@ -31,7 +31,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     keys = TokenKeys(settings.link_key_ring())
     return_paths = ReturnPaths(settings.link_key_ring(), settings.bounce_address, settings.reply_address)
     sealer = Sealer(settings.sealing_key_ring())
-    installation = load_keys(settings.dkim_keys)
+    installation = load_keys(settings.dkim_keys, settings.dkim_domain_names())
     rng = Random()  # noqa: S311 - jitter
     networks = settings.route_network_list()
     direct = direct_of(settings.direct_name(), settings.dns_resolvers, settings.dns_timeout_s, networks, rng)

@@ -101,6 +101,9 @@ def environment(documents: Documents) -> Iterator[str]:
             yield f"{name_of(one)}: its secrets are not where BARID_SECRETS_DIR says"
         if given.get("BARID_INSTANCE"):
             yield f"{name_of(one)}: BARID_INSTANCE makes a static member, and pods' names change (docs/adr/0015)"
+    # Campaigns, which has no keys, is told of the same domains as the mailers, which check them.
+    if len(told := {documents.environment(one).get("BARID_DKIM_DOMAINS") for one in documents.processes()}) != 1:
+        yield f"BARID_DKIM_DOMAINS is not the same for all: {told}"
     for one, process in known(documents):
         given = documents.environment(one) | values(one)
         given.pop("BARID_SECRETS_DIR", None)

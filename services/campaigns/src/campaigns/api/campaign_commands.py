@@ -61,7 +61,7 @@ async def start_campaign(
     """Start it now. A campaign starts once. `warnings` tell what harms it on its way."""
     row = await campaigns.get(tx, caller.workspace_id, campaign_id, lock=True)
     require_match(if_match, row["revision"])
-    row = await starting.start(tx, row, datetime.now(UTC), request.app.state.settings.sender_policy)
+    row = await starting.start(tx, row, datetime.now(UTC), request.app.state.installation)
     set_etag(response, row["revision"])
     return campaign_out(row)
 
@@ -79,7 +79,7 @@ async def schedule_campaign(
     """Start it later, after the same checks as now and then; null takes the time away."""
     row = await campaigns.get(tx, caller.workspace_id, campaign_id, lock=True)
     require_match(if_match, row["revision"])
-    row = await starting.schedule(tx, row, body.at, datetime.now(UTC), request.app.state.settings.sender_policy)
+    row = await starting.schedule(tx, row, body.at, datetime.now(UTC), request.app.state.installation)
     set_etag(response, row["revision"])
     return campaign_out(row)
 

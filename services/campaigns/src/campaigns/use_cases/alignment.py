@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
@@ -17,14 +19,29 @@ from campaigns.use_cases.projections import EVERY_S, WAIT_S, refuse_if_behind
 Policy = Literal["warn", "refuse"]
 
 
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What holds for every workspace. `signed`: the domains that mailers have keys of the installation for."""
+
+    policy: Policy = "warn"
+    signed: AbstractSet[str] = frozenset()
+
+
 async def warnings(
-    tx: Connection, workspace: asyncpg.Record, sender: asyncpg.Record, installation: Policy, wait_s: float = WAIT_S
+    tx: Connection,
+    workspace: asyncpg.Record,
+    sender: asyncpg.Record,
+    installation: Installation,
+    wait_s: float = WAIT_S,
 ) -> list[Warned]:
     """What to say of the sender's domain. Raises SenderUnaligned and ProjectionBehind where a policy refuses."""
     domain = a_label(sender["email"].rpartition("@")[2])
-    refuse = "refuse" in {installation, workspace["sender_policy"]}
-    found = await _signing(tx, workspace["workspace_id"], domain, wait_s if refuse else 0)
+    refuse = "refuse" in {installation.policy, workspace["sender_policy"]}
+    signed = domain in installation.signed
+    found = await _signing(tx, workspace["workspace_id"], domain, wait_s if refuse and not signed else 0)
     if found is None:
+        if signed:
+            return []
         if refuse:
             await refuse_if_behind(tx, wait_s)
             raise SenderUnaligned(f"Mail from {domain} would not be signed for {domain}", domain=domain)

@@ -8,13 +8,14 @@ from common.errors import BaridError, Unavailable
 
 from campaigns.db import campaigns as rows
 from campaigns.use_cases import campaigns, starting
-from campaigns.use_cases.alignment import Policy
+from campaigns.use_cases.alignment import Installation
 
 _log = structlog.get_logger("barid.campaigns")
 TOO_LATE = "too_late"
+_UNSAID = Installation()
 
 
-async def start_due(db: Database, lateness_limit_s: float, policy: Policy = "warn") -> None:
+async def start_due(db: Database, lateness_limit_s: float, installation: Installation = _UNSAID) -> None:
     """Start each; one found too late is failed instead: a restored clone must not send last month's mail.
 
     One transaction per campaign. One that cannot be decided now is passed over, stands in nobody's way, and is
@@ -25,7 +26,7 @@ async def start_due(db: Database, lateness_limit_s: float, policy: Policy = "war
         claimed: list[UUID] = []
         try:
             async with db.transaction() as tx:
-                if not await _start_one(tx, lateness_limit_s, policy, passed_over, claimed):
+                if not await _start_one(tx, lateness_limit_s, installation, passed_over, claimed):
                     return
         except TRANSIENT:
             raise
@@ -37,7 +38,7 @@ async def start_due(db: Database, lateness_limit_s: float, policy: Policy = "war
 
 
 async def _start_one(
-    tx: Connection, lateness_limit_s: float, policy: Policy, passed_over: list[UUID], claimed: list[UUID]
+    tx: Connection, lateness_limit_s: float, installation: Installation, passed_over: list[UUID], claimed: list[UUID]
 ) -> bool:
     due = await rows.claim_due(tx, passed_over)
     if due is None:
@@ -51,7 +52,7 @@ async def _start_one(
         return True
     row = await campaigns.get(tx, workspace_id, campaign_id, lock=True)
     try:
-        await starting.start(tx, row, due["now"], policy)
+        await starting.start(tx, row, due["now"], installation)
     except Unavailable:
         raise
     except BaridError as error:

@@ -12,19 +12,19 @@ from campaigns import events
 from campaigns.db import campaigns as rows
 from campaigns.errors import CampaignIncomplete, InvalidSchedule
 from campaigns.use_cases import alignment, campaigns, content, projections, senders, workspaces
-from campaigns.use_cases.alignment import Policy
+from campaigns.use_cases.alignment import Installation
 
 URL_FIELDS = frozenset({"unsubscribe_url", "preferences_url", "browser_url"})
 FARTHEST = timedelta(days=366)
 Warnings = list[dict[str, Any]]
 
 
-async def start(tx: Connection, row: asyncpg.Record, now: datetime, policy: Policy) -> asyncpg.Record:
+async def start(tx: Connection, row: asyncpg.Record, now: datetime, installation: Installation) -> asyncpg.Record:
     """Start a locked campaign. Raises AlreadyStarted, CampaignIncomplete, InvalidContent, SenderUnaligned, NotFound.
 
-    `policy`: the installation's, for senders whose domain is not verified.
+    `installation`: what it says of senders whose domain is not verified.
     """
-    compiled, sender, warned = await checked(tx, row, now, policy)
+    compiled, sender, warned = await checked(tx, row, now, installation)
     workspace_id, campaign_id = row["workspace_id"], row["id"]
     payload = compiled.payload()
     await rows.start(tx, workspace_id, campaign_id, payload, warned)
@@ -34,7 +34,7 @@ async def start(tx: Connection, row: asyncpg.Record, now: datetime, policy: Poli
 
 
 async def schedule(
-    tx: Connection, row: asyncpg.Record, at: datetime | None, now: datetime, policy: Policy
+    tx: Connection, row: asyncpg.Record, at: datetime | None, now: datetime, installation: Installation
 ) -> asyncpg.Record:
     """Start a locked campaign later, after the same checks; None takes the time away.
 
@@ -51,13 +51,13 @@ async def schedule(
                 mend="Use POST /start to send it now.",
                 at=at.isoformat(),
             )
-        _, _, warned = await checked(tx, row, at, policy)
+        _, _, warned = await checked(tx, row, at, installation)
     await rows.schedule(tx, workspace_id, campaign_id, at, warned)
     return await campaigns.get(tx, workspace_id, campaign_id)
 
 
 async def checked(
-    tx: Connection, row: asyncpg.Record, at: datetime, policy: Policy
+    tx: Connection, row: asyncpg.Record, at: datetime, installation: Installation
 ) -> tuple[CompiledMail, asyncpg.Record, Warnings]:
     """The compiled mail, the sender and the warnings of a campaign that can start at that time. Raises as `start`."""
     campaigns.require_not_started(row)
@@ -81,5 +81,5 @@ async def checked(
     workspace = await workspaces.require(tx, workspace_id)
     compiled = await content.compile_for_start(draft, workspace)
     await projections.require_sources(tx, workspace_id, draft.audience)
-    warned = [*await alignment.warnings(tx, workspace, sender, policy), *content.warnings(compiled)]
+    warned = [*await alignment.warnings(tx, workspace, sender, installation), *content.warnings(compiled)]
     return compiled, sender, [one.model_dump() for one in warned]

@@ -1,7 +1,8 @@
 """The signing keys of this mailer, by sending domain: one PEM file each, named as its public half is in the DNS."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from common.errors import Misconfigured
@@ -16,9 +17,14 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _NAME = re.compile(rf"(?P<selector>{_LABEL}(?:\.{_LABEL})*)\._domainkey\.(?P<domain>{_LABEL}(?:\.{_LABEL})+)\.pem")
 
 
-def load_keys(folder: str | None) -> Mapping[str, Sequence[SigningKey]]:
-    """The keys in a folder, RSA first: at most one of each kind for a domain. Raises Misconfigured, naming the file."""
+def load_keys(folder: str | None, named: AbstractSet[str]) -> Mapping[str, Sequence[SigningKey]]:
+    """The keys in a folder, RSA first: at most one of each kind for a domain. Raises Misconfigured, naming the file.
+
+    `named`: BARID_DKIM_DOMAINS, by which campaigns knows whose mail is signed here: the same domains.
+    """
     if not folder:
+        if named:
+            raise Misconfigured(f"BARID_DKIM_DOMAINS names {_listed(named)}, and BARID_DKIM_KEYS is not set")
         return {}
     place = Path(folder)
     if not place.is_dir():
@@ -35,7 +41,16 @@ def load_keys(folder: str | None) -> Mapping[str, Sequence[SigningKey]]:
         keys.append(key)
     if not found:
         raise Misconfigured(f"BARID_DKIM_KEYS has no key in it: {folder}")
+    if found.keys() != named:
+        raise Misconfigured(
+            f"BARID_DKIM_DOMAINS must be {_listed(found)}, the domains of the keys in BARID_DKIM_KEYS, and is"
+            f" {_listed(named) or 'not set'}"
+        )
     return {domain: sorted(keys, key=_ed25519_last) for domain, keys in found.items()}
+
+
+def _listed(domains: Iterable[str]) -> str:
+    return ",".join(sorted(domains))
 
 
 def _load(file: Path) -> SigningKey:
