@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import time
+from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from random import Random
@@ -14,7 +15,7 @@ from common.ids import new_id
 from common.testing.deliver import deliver
 from delivery.db import forwards
 from delivery.dns.exchangers import Exchangers
-from delivery.dns.resolver import Resolver
+from delivery.dns.resolver import DnsUnavailable, Resolver
 from delivery.smtp.route import Route
 from delivery.use_cases.direct import Direct
 from delivery.use_cases.forwarding import Forwarder
@@ -329,3 +330,34 @@ async def test_people_s_answers_go_on_over_direct_routes_too(delivery_db, worksp
     assert smtp_server.recipients == []
     async with delivery_db.worker.connection() as connection:
         assert await connection.fetchval("select count(*) from set_aside") == 1
+
+
+async def test_an_answer_is_asked_for_once_and_kept(net):
+    net.dns.set("shop.test", "MX", "10 mx.shop.test.")
+    net.dns.set("mx.shop.test", "A", "192.0.2.1")
+    net.dns.broken.add(("mx.shop.test", "AAAA"))
+    exchangers = Exchangers(Resolver(net.dns.address, 1.0))
+    found = await asyncio.gather(*(exchangers.exchange("shop.test") for _ in range(50)))
+    assert len(set(found)) == 1
+    assert [str(one) for one in await exchangers.addresses("mx.shop.test")] == ["192.0.2.1"], "one type is enough"
+    await exchangers.addresses("mx.shop.test")
+    assert Counter(net.dns.asked)["shop.test", "MX"] == Counter(net.dns.asked)["mx.shop.test", "A"] == 1
+
+
+async def test_a_dns_that_fails_is_not_asked_again_at_once_for_every_message(net):
+    net.dns.broken.add("shop.test")
+    exchangers = Exchangers(Resolver(net.dns.address, 1.0))
+    asked = []
+    for _ in range(3):
+        with pytest.raises(DnsUnavailable):
+            await exchangers.exchange("shop.test")
+        asked.append(len(net.dns.asked))
+    assert asked[0] == asked[-1] > 0
+
+
+async def test_domains_in_other_scripts_are_looked_up_as_the_dns_knows_them(delivery_db, workspace_id, net):
+    server = await net.host("mx.shop.test")
+    net.dns.set("xn--bcher-kva.test", "MX", "10 mx.shop.test.")
+    await add_direct_route(delivery_db, workspace_id)
+    await sent_by(delivery_db, net, workspace_id, ["ann@b\u00fccher.test"], sent=1)
+    assert len(server.recipients) == 1
