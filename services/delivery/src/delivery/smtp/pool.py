@@ -35,6 +35,7 @@ class Pool:
         self._dot_timeout_s = dot_timeout_s
         self._idle: list[tuple[float, Line, Dialogue]] = []
         self._busy: dict[Dialogue, Line] = {}
+        self._tried: dict[Dialogue, Line] = {}
         self.in_use: Counter[Line] = Counter()
 
     def idle(self, line: Line) -> int:
@@ -68,23 +69,46 @@ class Pool:
         self._busy[dialogue] = line
         self.in_use[line] += 1
         if found is None:
-            surplus = [one for one in self._idle if _same(one[1], line)]
-            if destination is not None:
-                surplus = surplus[: max(0, self.open(line) - most)] if most is not None else []
-            standing = self.most if destination is None else self.most * HOSTS_FOR_EACH
-            if not surplus and len(self._busy) + len(self._idle) > standing:
-                surplus = self._idle[:1]
-            self._idle = [one for one in self._idle if one not in surplus]
-            for _, _, other in surplus:
-                await other.quit()
+            await self._make_room(line, destination, most)
         return dialogue
 
+    def try_out(self, route: Route, line: Line) -> Dialogue:
+        """A connection to hosts of which nothing is known, to be made with `prove` and given back.
+
+        It counts against its line, and takes no worker's place.
+        """
+        dialogue = Dialogue(route, self._dot_timeout_s)
+        self._tried[dialogue] = line
+        self.in_use[line] += 1
+        return dialogue
+
+    def trials(self, line: Line) -> int:
+        """How many connections of a line are being tried out."""
+        return sum(_same(one, line) for one in self._tried.values())
+
+    async def prove(self, dialogue: Dialogue, destination: AnyOf, most: int | None, timeout_s: float) -> None:
+        """Connect; no more than `most` of the line stand beside it. Raises what the destination does."""
+        await self._make_room(self._tried[dialogue], destination, most)
+        dialogue.target = destination
+        await dialogue.connect(timeout_s)
+
     def give(self, dialogue: Dialogue) -> None:
-        """The message is done with."""
-        line = self._busy.pop(dialogue)
+        """The message is done with, or the trial."""
+        line = self._busy.pop(dialogue) if dialogue in self._busy else self._tried.pop(dialogue)
         self.in_use[line] -= 1
         if dialogue.connected:
             self._idle.append((time.monotonic(), line, dialogue))
+
+    async def _make_room(self, line: Line, destination: AnyOf | None, most: int | None) -> None:
+        surplus = [one for one in self._idle if _same(one[1], line)]
+        if destination is not None:
+            surplus = surplus[: max(0, self.open(line) - most)] if most is not None else []
+        standing = self.most if destination is None else self.most * HOSTS_FOR_EACH
+        if not surplus and len(self._busy) + len(self._idle) > standing:
+            surplus = self._idle[:1]
+        self._idle = [one for one in self._idle if one not in surplus]
+        for _, _, other in surplus:
+            await other.quit()
 
     async def close_idle(self, seconds: float, scarce: frozenset[Line] = frozenset(), scarce_s: float = 0.0) -> None:
         """Close what waited so long; connections that others may want, sooner."""

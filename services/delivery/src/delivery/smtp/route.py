@@ -146,13 +146,16 @@ class Breaker:
         """Seconds until the route may be tried again; 0: now."""
         return max(0.0, self._until - time.monotonic())
 
-    def failed(self) -> None:
-        """The route refused, or could not be reached. Connections that fail together count once."""
+    def failed(self, least_s: float = 0.0) -> None:
+        """The route refused, or could not be reached: no pause is meant to be shorter than `least_s`.
+
+        Connections that fail together count once.
+        """
         self.proven = False
         if self.wait_s() > 0:
             return
         self._failures += 1
-        pause = min(BREAK_FIRST_S * 2 ** min(self._failures - 1, 10), BREAK_MOST_S)
+        pause = max(least_s, min(BREAK_FIRST_S * 2 ** min(self._failures - 1, 10), BREAK_MOST_S))
         self._until = time.monotonic() + pause * self._rng.uniform(0.5, 1.0)
 
     def carried(self) -> None:

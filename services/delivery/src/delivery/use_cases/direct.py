@@ -2,6 +2,8 @@
 
 import asyncio
 import ssl
+import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -15,9 +17,14 @@ from delivery.domain.exchanges import Exchange, NoMail
 from delivery.smtp.route import Breaker
 
 PORT = 25
-# RFC 5321 asks for two addresses at least. Who names many that are slow keeps one worker, and not for long.
-MOST_HOSTS, MOST_ADDRESSES, HOST_S = 4, 4, 20.0
+# RFC 5321 asks for two addresses at least.
+MOST_HOSTS, MOST_ADDRESSES = 4, 4
+# For all hosts of a domain together.
+HOSTS_S = 15.0
+# After so long a host must show again that it works, and one that is preferred may show that it works again.
+PROVEN_S = 300.0
 MOST_REMEMBERED = 20_000
+RESTING = "no mail host of the domain could be reached a moment ago"
 
 
 class Unreachable(OSError):
@@ -40,6 +47,16 @@ class Destination:
     hosts: frozenset[str]
     direct: "Direct"
 
+    @property
+    def proven(self) -> bool:
+        """Whether one of them is known to work."""
+        return any(map(self.direct.works, self.hosts))
+
+    @property
+    def resting(self) -> bool:
+        """Whether all of them are known not to work now."""
+        return all(map(self.direct.rests, self.hosts))
+
     async def connect(self, timeout_s: float) -> aiosmtplib.SMTP:
         """A connection after EHLO, encrypted if the server can. Raises Unreachable, DnsUnavailable."""
         return await self.direct.connect(self, timeout_s)
@@ -59,8 +76,7 @@ class Direct:
         self._allowed = allowed
         self._rng = rng
         self._port = port
-        self._breakers: dict[str, Breaker] = {}
-        self._trying: set[frozenset[str]] = set()
+        self._hosts: dict[str, _Host] = {}
 
     async def find(self, domain: str) -> Destination | NoMail:
         """Where mail to a domain goes. Raises DnsUnavailable."""
@@ -69,44 +85,58 @@ class Direct:
             return found
         return Destination(found, frozenset(host.name for host in found.hosts), self)
 
-    def being_tried(self, destination: Destination) -> bool:
-        """Whether a connection is being made to hosts of which none is known to work: one at a time shows it."""
-        return destination.hosts in self._trying
+    def works(self, host: str) -> bool:
+        """Whether it is known to work: it did, not long ago, and has not failed since."""
+        return host in self._hosts and self._hosts[host].works
+
+    def rests(self, host: str) -> bool:
+        """Whether it is known not to work now."""
+        return host in self._hosts and self._hosts[host].breaker.wait_s() > 0
 
     async def connect(self, destination: Destination, timeout_s: float) -> aiosmtplib.SMTP:
-        """A connection to the first of its hosts that works. Raises Unreachable, DnsUnavailable."""
-        order = destination.exchange.order(self._rng)[:MOST_HOSTS]
-        unproven = not any(host in self._breakers and self._breakers[host].proven for host in order)
-        if unproven:
-            self._trying.add(destination.hosts)
-        try:
-            return await self._first_of(order, timeout_s)
-        finally:
-            if unproven:
-                self._trying.discard(destination.hosts)
+        """A connection to the first of its hosts that works, so long in all. Raises Unreachable, DnsUnavailable.
 
-    async def _first_of(self, order: Sequence[str], timeout_s: float) -> aiosmtplib.SMTP:
-        resting = Unreachable("no mail host of the domain could be reached a moment ago")
+        Hosts that are known to work come first: nobody waits for the rest while there are any.
+        """
+        order = destination.exchange.order(self._rng)
+        hosts = sorted((host for host in order if not self.rests(host)), key=lambda host: not self.works(host))
         failures: list[Unreachable | DnsUnavailable] = []
-        for host in order:
-            breaker = self._breaker(host)
-            if breaker.wait_s() > 0:
-                failures.append(resting)
-                continue
-            try:
-                async with asyncio.timeout(timeout_s):
-                    client = await self._reach(host)
-            except NotOnTheInternet as error:
-                failures.append(error)
-            except (Unreachable, DnsUnavailable) as error:
-                breaker.failed()
-                failures.append(error)
-            except TimeoutError:
-                breaker.failed()
+        if len(hosts) < len(order):
+            failures.append(Unreachable(RESTING))
+        return await self._first_of(hosts[:MOST_HOSTS], timeout_s, failures)
+
+    async def _first_of(
+        self, hosts: Sequence[str], timeout_s: float, failures: list[Unreachable | DnsUnavailable]
+    ) -> aiosmtplib.SMTP:
+        """Each is tried once the one before it failed, or beside it when that is slow."""
+        left, tries = deque(hosts), dict[asyncio.Task[aiosmtplib.SMTP], str]()
+        ends = time.monotonic() + timeout_s
+        try:
+            while (left or tries) and (remaining := ends - time.monotonic()) > 0:
+                if left:
+                    host = left.popleft()
+                    tries[asyncio.create_task(self._reach(host))] = host
+                patience = min(remaining, timeout_s / (MOST_HOSTS + 1)) if left else remaining
+                done, _ = await asyncio.wait(tries, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                for one in done:
+                    host = tries.pop(one)
+                    try:
+                        client = one.result()
+                    except NotOnTheInternet as error:
+                        failures.append(error)
+                    except (Unreachable, DnsUnavailable) as error:
+                        self._host(host).breaker.failed()
+                        failures.append(error)
+                    else:
+                        self._host(host).worked()
+                        return client
+            for host in tries.values():
+                self._host(host).breaker.failed(timeout_s)
                 failures.append(Unreachable(f"{host} does not answer in time"))
-            else:
-                breaker.worked()
-                return client
+        finally:
+            for one in tries:
+                one.cancel()
+                one.add_done_callback(_close)
         raise max(reversed(failures), key=_telling)
 
     async def _reach(self, host: str) -> aiosmtplib.SMTP:
@@ -137,7 +167,7 @@ class Direct:
             local_hostname=self._name,
             start_tls=False,
             validate_certs=False,
-            timeout=HOST_S,
+            timeout=HOSTS_S,
         )
         try:
             await client.connect()
@@ -145,7 +175,7 @@ class Direct:
             if encrypted and client.supports_extension("starttls"):
                 try:
                     await client.starttls()
-                except (aiosmtplib.SMTPException, ssl.SSLError, OSError) as error:
+                except (aiosmtplib.SMTPException, ssl.SSLError, OSError, ValueError) as error:
                     raise _NoHandshake from error
                 await client.ehlo()
         except BaseException:
@@ -154,11 +184,11 @@ class Direct:
             raise
         return client
 
-    def _breaker(self, host: str) -> Breaker:
-        found = self._breakers.pop(host, None) or Breaker(self._rng)
-        while len(self._breakers) >= MOST_REMEMBERED:
-            del self._breakers[next(iter(self._breakers))]
-        self._breakers[host] = found
+    def _host(self, name: str) -> "_Host":
+        found = self._hosts.pop(name, None) or _Host(Breaker(self._rng))
+        while len(self._hosts) >= MOST_REMEMBERED:
+            del self._hosts[next(iter(self._hosts))]
+        self._hosts[name] = found
         return found
 
 
@@ -169,8 +199,31 @@ def direct_of(
     return None if name is None else Direct(Exchangers(Resolver(resolvers, dns_timeout_s)), name, allowed, rng)
 
 
+@dataclass(slots=True)
+class _Host:
+    """What is known of a mail host. `proven_at`: since when it is known to work."""
+
+    breaker: Breaker
+    proven_at: float = 0.0
+
+    def worked(self) -> None:
+        if not self.works:
+            self.proven_at = time.monotonic()
+        self.breaker.worked()
+
+    @property
+    def works(self) -> bool:
+        return self.breaker.proven and time.monotonic() - self.proven_at < PROVEN_S
+
+
 class _NoHandshake(Exception):
     """The server offers encryption and fails at it: mail goes in the clear, as without the offer (RFC 7435)."""
+
+
+def _close(reached: "asyncio.Task[aiosmtplib.SMTP]") -> None:
+    """Another host was sooner."""
+    if not reached.cancelled() and reached.exception() is None:
+        reached.result().close()
 
 
 def _telling(failure: Exception) -> int:

@@ -33,6 +33,7 @@ from delivery.use_cases.slowing import Slowing
 from delivery.use_cases.sorting import Sorting
 from delivery.use_cases.tracing import SERVICE
 from delivery.use_cases.transmitting import Transmitter
+from delivery.use_cases.trials import Trials
 from delivery.use_cases.ways import Ways
 from delivery.use_cases.window import FLUSH_AFTER_S, Item, Window
 
@@ -86,13 +87,12 @@ class Mailer:
         self._shaping = Shaping(self.ways, self.pool, calendar)
         self._slowing = Slowing(db, self.ways, self._shaping, rng)
         self.window = Window(options.window, self._shaping)
+        self._trials = Trials(self.window, self.pool)
         self._sorting = None
         if options.direct is not None:
-            self._sorting = Sorting(self.window, options.direct, clock, rng, options.retry_first)
-        self._transmitters = [
-            Transmitter(db, self.ways, self.pool, self.window, self._slowing, self.lease, composer, options, clock, rng)
-            for _ in range(self.pool.most)
-        ]
+            self._sorting = Sorting(self.window, options.direct, self._trials, clock, rng, options.retry_first)
+        shared = (self.pool, self.window, self._slowing, self._trials, self.lease, composer, options, clock, rng)
+        self._transmitters = [Transmitter(db, self.ways, *shared) for _ in range(self.pool.most)]
         self._stopping = False
         self._in_doubt = False
         self._closed = asyncio.Event()
@@ -126,6 +126,7 @@ class Mailer:
         for transmitter in self._transmitters:
             transmitter.finish()
         await asyncio.gather(*workers, return_exceptions=True)
+        await self._trials.close()
         while self.window.items:
             self.window.freed.clear()
             await self.window.freed.wait()

@@ -10,8 +10,9 @@ from common.contracts.addresses import InvalidAddress, normalise_address
 
 from delivery.dns.resolver import DnsUnavailable
 from delivery.domain.exchanges import NoMail, provider_behind
-from delivery.use_cases.direct import Direct
+from delivery.use_cases.direct import RESTING, Direct
 from delivery.use_cases.transmitting import wait_for
+from delivery.use_cases.trials import Trials
 from delivery.use_cases.window import Item, Window
 
 log = logging.getLogger(__name__)
@@ -20,9 +21,12 @@ log = logging.getLogger(__name__)
 class Sorting:
     """One mailer's messages for direct routes, between the mark and the queue."""
 
-    def __init__(self, window: Window, direct: Direct, clock: Clock, rng: Random, retry_first: timedelta) -> None:
+    def __init__(
+        self, window: Window, direct: Direct, trials: Trials, clock: Clock, rng: Random, retry_first: timedelta
+    ) -> None:
         self._window = window
         self._direct = direct
+        self._trials = trials
         self._clock = clock
         self._rng = rng
         self._retry_first = retry_first
@@ -53,6 +57,10 @@ class Sorting:
             elif (provider := provider_behind(domain, found.exchange)) != item.provider:
                 # Marked against another's limits: it waits for its own turn.
                 self._end(item, "pending", provider=provider)
+            elif found.resting:
+                self._end(item, "deferred", wait=self._wait(item), text=RESTING)
+            elif wait := self._trials.wait(found):
+                self._end(item, "pending", wait=wait)
             elif not item.dropped:
                 item.destination = found
                 self._window.release(item)

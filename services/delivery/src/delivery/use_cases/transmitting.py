@@ -18,10 +18,11 @@ from delivery.smtp.dialogue import Dialogue, Lost, NotStarted, Replied, Result, 
 from delivery.smtp.pool import Pool
 from delivery.smtp.route import CONNECT_S, GUARDED_CONNECT_S
 from delivery.use_cases.composing import Composer, Mail, Uncomposable
-from delivery.use_cases.direct import HOST_S, NotOnTheInternet, Unreachable
+from delivery.use_cases.direct import HOSTS_S, NotOnTheInternet, Unreachable
 from delivery.use_cases.lease import Lease
 from delivery.use_cases.slowing import Slowing
 from delivery.use_cases.tracing import DialogueSpans
+from delivery.use_cases.trials import Trials
 from delivery.use_cases.ways import Ways
 from delivery.use_cases.window import Item, Window
 
@@ -41,6 +42,7 @@ class Transmitter:
         pool: Pool,
         window: Window,
         slowing: Slowing,
+        trials: Trials,
         lease: Lease,
         composer: Composer,
         options: "SendingOptions",
@@ -52,6 +54,7 @@ class Transmitter:
         self._pool = pool
         self._window = window
         self._slowing = slowing
+        self._trials = trials
         self._lease = lease
         self._composer = composer
         self._options = options
@@ -94,6 +97,9 @@ class Transmitter:
         if not shaping.may_open(item.line) or self._others_stand(item):
             self._window.park(item)
             return
+        if destination is not None and not destination.proven:
+            self._trials.begin(item, destination, self._unreached)
+            return
         item.begun = True
         if destination is None:
             dialogue = await self._pool.take(item.route, item.line)
@@ -121,7 +127,7 @@ class Transmitter:
     def _others_stand(self, item: Item) -> bool:
         """Whether the server wants no new connection now, but has some that will be free."""
         if item.destination is not None:
-            return item.destination.direct.being_tried(item.destination)
+            return False
         paused = self._ways.breaker(item.route).wait_s() > 0
         return paused and self._pool.in_use[item.line] > 0 and not self._pool.idle(item.line)
 
@@ -174,8 +180,7 @@ class Transmitter:
         if dialogue.connected:
             await dialogue.quit()
         if item.destination is not None:
-            await dialogue.connect(HOST_S)
-            self._window.unpark_all(item.line)
+            await dialogue.connect(HOSTS_S)
             return True
         if self._ways.breaker(route).wait_s() > 0:
             return False

@@ -5,13 +5,14 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from delivery.db.outcomes import Outcome
+from delivery.db.outcomes import NO_WAIT, Outcome
 from delivery.smtp.pool import Line
 from delivery.smtp.route import PLATFORM, Route
 from delivery.use_cases.direct import Destination
@@ -110,12 +111,6 @@ class Window:
                 self.enqueue(item)
                 return
 
-    def unpark_all(self, line: Line) -> None:
-        """What they waited for is known: each sees for itself whether it may go."""
-        for item in self.parked.pop((line[0], line[2]), ()):
-            if not item.dropped:
-                self.enqueue(item)
-
     def settle(self, item: Item, status: Any, **details: Any) -> None:
         """Its outcome is known."""
         self.shaping.ended(item.line)
@@ -142,10 +137,10 @@ class Window:
         self.full.clear()
         return batch
 
-    def give_back(self, item: Item) -> None:
+    def give_back(self, item: Item, wait: timedelta = NO_WAIT) -> None:
         """It never began: it waits for another turn."""
         item.dropped = True
-        self.settle(item, "pending")
+        self.settle(item, "pending", wait=wait)
 
     def give_back_all(self, route: Route, provider: str) -> None:
         """Nothing more is sent to this provider for now."""
