@@ -6,6 +6,7 @@ from uuid import UUID
 import orjson
 import pytest
 from delivery.domain.bounces import Judgement
+from delivery.domain.bounces.fields import address_of
 from delivery.domain.claims import Matcher
 from delivery.domain.provider_events import mailgun, postmark, sendgrid, ses
 from delivery.domain.provider_events.common import Forged, Unreadable
@@ -174,6 +175,13 @@ def test_a_dead_mailbox_at_another_domain_is_not_the_recipients(recipient, kind,
     """They have their mail forwarded there, and may well read it at home."""
     decision = decide(bounced(recipient), Claim(ID, proof="path"), Sent("ann@example.com", "sent", 1, NOW), NOW)
     assert (decision.kind, decision.reason, decision.counts) == (kind, reason, True)
+
+
+@pytest.mark.parametrize("email", ["ann+news@example.com", "ann+2Bnews@example.com"])
+def test_a_recipient_is_known_by_their_address_as_orcpt_has_it_and_by_their_own_that_looks_like_it(email):
+    read = address_of("rfc822; ann+2Bnews@example.com")
+    assert decide(bounced(read), Claim(ID), Sent(email, "sent", 1, NOW), NOW).counts
+    assert not decide(bounced(read), Claim(ID), Sent("ann@example.com", "sent", 1, NOW), NOW).counts
 
 
 def test_a_full_mailbox_that_mail_is_forwarded_to_is_not_the_recipients_and_a_policy_stays_one():

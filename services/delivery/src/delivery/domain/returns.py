@@ -18,7 +18,7 @@ from common.contracts.addresses import InvalidAddress, normalise_address
 
 from delivery.domain.bounces.automatic import author, is_by_machine
 from delivery.domain.bounces.classify import Judgement, judge_report
-from delivery.domain.bounces.fields import ADDRESS, fields_of
+from delivery.domain.bounces.fields import ADDRESS, fields_of, unescaped
 from delivery.domain.bounces.mime import Part, read_mails
 from delivery.domain.bounces.report import Report, inmost, read_report
 from delivery.domain.bounces.verdicts import Kind
@@ -186,15 +186,16 @@ def _of_another(said: Judgement, sent: Sent | None) -> Judgement:
     there, home = _domain(said.recipient), _domain(sent.email or "") if sent is not None else ""
     if not there or not home or f".{there}".endswith(f".{home}") or f".{home}".endswith(f".{there}"):
         return said
-    if said.kind not in {"hard", "soft"} or said.reason not in _OF_MAILBOX:
-        return said
-    return replace(said, kind="soft", reason="forwarded")
+    if said.kind == "hard" or (said.kind == "soft" and said.reason in _OF_MAILBOX):
+        return replace(said, kind="soft", reason="forwarded")
+    return said
 
 
 def _same(address: str, sent: Sent | None) -> bool:
     if sent is None or sent.email is None:
         return False
-    return _normal(address) == _normal(sent.email) != ""
+    there = _normal(address)
+    return there != "" and there in {_normal(sent.email), _normal(unescaped(sent.email))}
 
 
 def _domain(address: str) -> str:

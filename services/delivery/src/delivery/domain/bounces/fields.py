@@ -1,6 +1,7 @@
 """The fields of a delivery status report (RFC 3464), wherever in a mail they stand."""
 
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -8,6 +9,8 @@ _FIELD = re.compile(r"([A-Za-z][A-Za-z-]{2,40})[ \t]*:[ \t]*(.*)")
 _COMMENT = re.compile(r"\(([^()]{0,400})\)")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\]:;,\"'|/@]{1,128}@[^\s\x00-\x1f\x7f<>()\[\]:;,\"'|/@]{1,253}")
+# Servers pass on ORCPT as it came: `+` and `=` as in RFC 3461 §4, all else as in RFC 6533 §3.
+_XTEXT = re.compile(r"\+(2B|3D)|\\x\{([0-9A-F]{2,6})\}")
 _NAMES_RECIPIENT = ("final-recipient", "original-recipient")
 MOST_RECIPIENTS = 500
 
@@ -56,9 +59,20 @@ class RecipientFields:
 def address_of(value: str) -> str:
     """The address in `rfc822; <user@example.com>`, or the bare name if it has none."""
     _, typed, text = value.partition(";")
-    text = (text if typed else value).strip()
+    text = unescaped((text if typed else value).strip())
     found = ADDRESS.search(text)
     return clean_address(found[0]) if found else text.strip("<>\"' ")[:254]
+
+
+def unescaped(address: str) -> str:
+    """The address as it was before a server made it an ORCPT; of one that it did not, `ann+2Bx` is read as `ann+x`."""
+    return _XTEXT.sub(_character, address)
+
+
+def _character(found: re.Match[str]) -> str:
+    code = int(found[1] or found[2], 16)
+    character = chr(code) if code <= sys.maxunicode else " "
+    return character if character.isprintable() and character != " " else found[0]
 
 
 def clean_address(address: str) -> str:
