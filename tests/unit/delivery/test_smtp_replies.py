@@ -14,6 +14,8 @@ from delivery.domain.smtp_replies import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.delivery.worldly import NOBODY, UNWANTED
+
 PERMANENT = {
     "bad_mailbox": [
         (550, "5.1.1 The email account that you tried to reach does not exist. Please try double-checking"),
@@ -95,6 +97,14 @@ TEMPORARY = [
     (452, "4.2.2 mailbox full", False),
     (454, "4.7.0 Throttling failure: Maximum sending rate exceeded.", True),
     (421, "4.7.28 unusual rate of unsolicited mail", True),
+    (454, "Throttling failure: Maximum sending rate exceeded.", True),
+    (454, "Throttling failure: Daily message quota exceeded.", True),
+    (451, "4.3.2 Too many connections, slow down", True),
+    (450, "rate limited", True),
+    (450, "4.2.1 The user you are trying to contact is receiving mail too fast", False),
+    (452, "4.5.3 Too many recipients", False),
+    (452, "the mailbox is over its limit", False),
+    (450, "greylisted", False),
     (450, "mailbox busy", False),
     (451, "5.1.1 a code that contradicts itself stays temporary", False),
 ]
@@ -128,6 +138,16 @@ def test_nobody_is_blocked_on_the_word_of_a_code_alone_or_of_a_filter_behind_the
     """Servers say 5.1.1 for whatever they refuse; what the words say of policy, rate or content counts."""
     verdict = classify(code, text, phase)
     assert (verdict.temporary, verdict.klass) == (False, klass)
+
+
+@pytest.mark.parametrize("text", [one for some in UNWANTED.values() for one in some])
+def test_words_against_the_sender_outweigh_the_code_in_any_language(text):
+    assert classify(550, f"5.1.1 {text}", "rcpt").klass == "policy"
+
+
+@pytest.mark.parametrize("text", [one for some in NOBODY.values() for one in some])
+def test_a_dead_mailbox_stays_one_in_any_language(text):
+    assert classify(550, f"5.1.1 {text}", "rcpt").klass == "bad_mailbox"
 
 
 @pytest.mark.parametrize(("code", "text", "slow"), TEMPORARY)

@@ -3,6 +3,8 @@
 import pytest
 from delivery.domain.bounces.verdicts import Evidence, judge
 
+from tests.unit.delivery.worldly import NOBODY, UNWANTED
+
 REPLIES = {
     ("hard", "bad_mailbox"): [
         "550 5.1.1 <ali@example.com>: Recipient address rejected: User unknown in virtual mailbox table",
@@ -119,6 +121,35 @@ def test_a_reply_to_rcpt(kind, reason, words):
 def test_unknown_users_are_believed_only_in_answer_to_rcpt(words, command):
     around = f"<ali@example.com>: host mx.example.com said: {words} ({command})"
     assert judge(Evidence(action="failed", status="5.0.0", words=words, around=around)).kind == "soft"
+
+
+@pytest.mark.parametrize("words", [one for some in UNWANTED.values() for one in some])
+def test_words_against_the_sender_outweigh_the_code_of_a_dead_mailbox_in_any_language(words):
+    verdict = judge(Evidence(action="failed", status="5.1.1", words=f"550 5.1.1 {words}"))
+    assert (verdict.kind, verdict.reason) == ("soft", "policy")
+
+
+@pytest.mark.parametrize("words", [one for some in NOBODY.values() for one in some])
+def test_a_dead_mailbox_stays_one_in_any_language(words):
+    verdict = judge(Evidence(action="failed", status="5.1.1", words=f"550 5.1.1 {words}"))
+    assert (verdict.kind, verdict.reason) == ("hard", "bad_mailbox")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "550-5.1.1 verification failed for sender",
+        "550 5.1.1 Verification has failed for the sender",
+        "550 5.1.1 Address verification failed for mail from",
+    ],
+)
+def test_a_server_that_does_not_find_the_sender_says_nothing_of_the_recipient(words):
+    assert judge(Evidence(action="failed", status="5.1.1", words=words)).reason == "policy"
+
+
+def test_a_server_that_does_not_find_the_recipient_does():
+    words = "550 5.1.1 Recipient verification failed for <ali@example.com>: user unknown"
+    assert judge(Evidence(action="failed", status="5.1.1", words=words)).kind == "hard"
 
 
 def test_a_word_without_a_second_witness_is_soft():

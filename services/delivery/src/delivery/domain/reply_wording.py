@@ -81,6 +81,17 @@ WORDS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
             r"(?:domain|address) (?:name )?of (?:the )?sender|valid sender domain",
             r"your (?:domain|e-?mail address) (?:does not|is not|isn)",
             r"(?:does not|must|cannot) resolve.{0,40}sender|callback|call-?out verif",
+            r"verif\w* (?:has )?fail(?:ed|ure)? (?:for|of) (?:the )?(?:sender|envelope from|mail from)",
+            r"absender(?:adresse|domain)? (?:(?:wurde|wird|ist|hat) ){0,2}(?:abgelehnt|abgewiesen|blockiert|gesperrt|"
+            r"unbekannt|ungültig|existiert nicht|nicht (?:erlaubt|zugelassen|gefunden|vorhanden|verifiz)|verweigert)",
+            r"expéditeur (?:(?:a|été|est|n'est|n'existe|pas|non) ){0,3}(?:refus|rejet|bloqu|inconnu|invalide|interdit|"
+            r"pas|autoris|v[ée]rifi)",
+            r"remitente (?:(?:ha|sido|fue|está|es|no) ){0,3}(?:rechaz|deneg|bloque|desconocid|v[áa]lid|inv[áa]lid|"
+            r"prohibid|existe|autoriz|verific)",
+            # The recipient is 收件人, المرسل إليه and گیرنده.
+            r"(?:发件人|發件人|寄件人|寄件者)(?:的)?(?:地址|域名|邮箱|郵箱|网域|ip)?(?:已?被|不|无|無|未)",
+            r"(?:المرسل|المُرسل) (?:مرفوض|محظور|غير|ممنوع)|(?:رفض|حظر) (?:عنوان |نطاق )?المرسل(?! [إا]لي)",
+            r"فرستنده (?:(?:شما|آن) )?(?:مسدود|مجاز|غیر|نامعتبر|ناشناس|رد شد|تأیید|تایید|پذیرفته|وجود)",
         ),
     ),
     (
@@ -172,6 +183,26 @@ WORDS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
             r"not accept(?:ing)? (?:mail|messages?|e-?mail) from",
             r"refus(?:ed?|es|ing) (?:to (?:accept|receive)|mail from|your)|trusted|(?:violat|complain)|unacceptable",
             r"\bvrfy\b",
+        ),
+    ),
+    (
+        "policy",  # the same in other languages; "blocked" of an account is as soft
+        _any(
+            r"schwarze[nr]? liste|sperrliste|blockliste|blockiert|gesperrt|richtlinie|unerwünscht|werbemail",
+            r"(?:zugriff|zugang|annahme|zustellung|verbindung) (?:wurde )?(?:verweigert|abgelehnt)",
+            r"nicht (?:erlaubt|zugelassen|gestattet|berechtigt|autorisiert)|ihre ip\b",
+            r"listes? noires?|bloquée? (?:par|pour|car|en raison)|(?:est|été) bloquée?\b|réputation|indésirable",
+            r"pourriel|politiques? (?:de|d'|du|des|anti|locale|interne)|votre (?:adresse )?ip\b",
+            r"(?:accès|connexion|permission) (?:refusé|interdit)e?|non autorisée?|pas (?:autorisé|permis)e?",
+            r"listas? negras?|bloquead[oa]|pol[ií]ticas? (?:de|del|anti|local|interna)|reputaci[oó]n|no desead[oa]",
+            r"(?:acceso|permiso|conexi[oó]n) (?:denegad|rechazad)[oa]|no (?:está )?(?:autorizad[oa]|permitid[oa])",
+            r"su (?:direcci[oó]n )?ip\b",
+            r"黑名[单單]|垃圾[邮郵]件|垃圾信|[拦攔]截|封[锁鎖]|封禁|屏蔽|策略|政策|信[誉譽]|反垃圾|[违違]反|不允[许許]|未授[权權]",
+            r"القائمة السوداء|قائمة سوداء|قائمة الحظر|محظور|حظر|مزعج|عشوائي|غير مرغوب|سياس[ةه]|سياسات|سمعة",
+            r"غير (?:مسموح|مصرح|مخول)|رفض الوصول|ممنوع",
+            r"(?:فهرست|ل[یي]ست) س[یي]اه|مسدود|هرزنامه|اسپم|س[یي]است|خط[ \u200c]?مش[یي]|غ[یي]ر[ \u200c]?مجاز",
+            r"مجاز (?:ن[یي]ست|نم[یي])|اجازه (?:\S+ )?ندار|دسترس[یي] (?:\S+ )?(?:رد|ممنوع|ندار)",
+            r"اعتبار (?:فرستنده|دامنه)",
         ),
     ),
     (

@@ -25,6 +25,13 @@ GIVE_UP_AFTER = timedelta(hours=72)
 _ENHANCED = re.compile(r"^\s*([245])\.(\d{1,3})\.(\d{1,3})\b")
 _ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>@]+>?")
 
+# Of our speed, and not of one mailbox's, one mail's or a stranger's first try. Amazon SES sends no code with it.
+_LESS = re.compile(
+    r"\bthrottl|\brate[- ]?limit|\bslow(?:ing)? down|\btoo (?:fast|many (?:messages|e?-?mails|connections|sessions))\b"
+    r"|\b(?:sending|message|connection|delivery) rate\b|\bunusual rate",
+    re.I,
+)
+_OF_RECIPIENT = ("4.1.", "4.2.")
 _TRY_AGAIN = re.compile(r"\b(?:gr[ea]y-?list|try(?: again)? later|temporar)", re.I)
 # The ledger's classes are fewer than the reasons that servers name.
 _CLASSES: dict[Reason, FailureClass] = {
@@ -66,6 +73,7 @@ def classify(code: int, text: str, phase: Phase) -> Verdict:
     enhanced = enhanced_code(text)
     if 400 <= code < 500:
         slow = code == 421 or (enhanced or "").startswith("4.7") or phase in {"mail", "connect"}
+        slow = slow or (not (enhanced or "").startswith(_OF_RECIPIENT) and bool(_LESS.search(plain_words(text))))
         return Verdict(temporary=True, slow=slow, route=phase == "connect")
     if code in {530, 534, 535, 538} or (phase in {"connect", "mail"} and code in {500, 501, 502, 503, 504}):
         return Verdict(temporary=True, slow=True, route=True)

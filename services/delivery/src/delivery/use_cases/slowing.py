@@ -75,7 +75,7 @@ class Slowing:
         recent.took_some = True
 
     def asked_for_less(self, route: Route, provider: str, began_at: float) -> bool:
-        """421 or 4.7.x, to a message that began to be sent at `began_at` (monotonic); whether it goes slower now."""
+        """By code or words, to a message whose sending began at `began_at` (monotonic); whether it goes slower now."""
         recent = self._recent[(route.id, provider)]
         recent.turn(time.monotonic())
         recent.refused += 1
