@@ -6,12 +6,14 @@ import os
 import signal
 import smtplib
 import sys
+from contextlib import suppress
 from email import message_from_bytes
 from email.policy import default
 from functools import partial
 from pathlib import Path
 
 import pytest
+from common.contracts.addresses import InvalidAddress, normalise_address
 from common.contracts.email import EmailBouncedV1, EmailRepliedV1
 from common.testing.deliver import deliver
 from delivery.domain.bounces import classify_mail
@@ -51,7 +53,7 @@ async def test_a_bounce_of_a_mail_as_it_was_sent_keeps_the_next_one_from_going_o
         f"--b\r\nContent-Type: text/rfc822-headers\r\n\r\n{header}\r\n\r\n--b--\r\n"
     ).encode()
     intake = Intake(delivery_db.worker, MATCHER)
-    # Where it was delivered is enough; so is the link in the returned header; so is the returned header's Message-ID.
+    # Where it was delivered is enough to block; the returned header's link and its Message-ID are enough to count.
     await intake.take(report, [gone.sender], "lmtp")
     assert len(await blocked(delivery_db)) == 1
     without_link = b"\r\n".join(line for line in report.split(b"\r\n") if b"/u/" not in line)
@@ -90,9 +92,16 @@ async def test_an_answer_to_the_mails_reply_to_is_told(delivery_db, workspace_id
 async def test_real_bounces_block_who_is_gone_or_complains_and_nobody_else(
     delivery_db, workspace_id, service_env, keys, http_client
 ):
-    """Each as if it had been delivered to the address of another message of ours, whatever its own text says."""
+    """Each as if it had been delivered to the address of another message of ours, whose recipient is at the domain that
+    the bounce tells of: at another domain it would be a mailbox that they have their mail forwarded to.
+    """
     expected = json.loads((CORPUS / "expected.json").read_text())
-    rows = await sent(delivery_db, Campaign(workspace_id, n=len(expected)))
+    campaign = Campaign(workspace_id, n=0)
+    campaign.recipients = [
+        campaign.person(f"user{n}@{_told_domain((CORPUS / 'messages' / name).read_bytes())}")
+        for n, name in enumerate(sorted(expected))
+    ]
+    rows = await sent(delivery_db, campaign)
     service_env("delivery", delivery_db)
     async with http_client(create_app(Settings()), keys.token(workspace_id, "owner")) as http:
         for row, name in zip(rows, sorted(expected), strict=True):
@@ -161,6 +170,15 @@ def _delivered_to(address, mail):
     """The mail with the header that a server writes; behind the line that begins a mailbox file."""
     first, newline, rest = mail.partition(b"\n") if mail.startswith(b"From ") else (b"", b"", mail)
     return first + newline + f"Delivered-To: {address}\r\n".encode() + rest
+
+
+def _told_domain(bounce):
+    """Where the recipient is who a bounce says is gone, or else the first that it names."""
+    told = sorted(classify_mail(bounce), key=lambda one: one.kind not in {"hard", "complaint"})
+    for one in told:
+        with suppress(InvalidAddress):
+            return normalise_address(one.recipient).rpartition("@")[2]
+    return "example.com"
 
 
 def _reasons(path):
