@@ -17,6 +17,8 @@ from common.testing.shuffle import deliver_shuffled
 
 from tests.integration.campaigns.scene import MAIN, application, draft, problem, segment, workspace
 
+LEAVE = '<p>Hello</p><a href="{{ unsubscribe_url }}">leave</a>'
+
 
 def changed(workspace_id, name="example.org", domain_id=None, **more):
     state = {"verified": True, "revision": 1, **more}
@@ -208,3 +210,16 @@ async def test_a_mail_that_gmail_would_cut_off_is_warned_about_at_the_start(clie
     assert [one["code"] for one in found] == ["html_clipped"]
     preview = (await client.post(f"/v1/campaigns/{made['id']}/preview", json={})).json()
     assert "102 KB" in preview["warnings"][0]
+
+
+async def test_a_subject_that_some_people_lack_is_warned_about_at_the_start(client, campaigns_db, workspace_id):
+    await deliver(campaigns_db.worker, MAIN, [changed(workspace_id)])
+    content = {"subject": "{{ attributes.offer }}", "html": LEAVE, "language": "en"}
+    found = (await start(client, await ready(client, campaigns_db, workspace_id, content=content))).json()["warnings"]
+    assert [(one["code"], one["params"]) for one in found] == [("subject_empty", {"variant": "en", "part": "subject"})]
+
+
+async def test_a_subject_that_is_empty_whoever_gets_it_is_refused(client, campaigns_db, workspace_id):
+    content = {"subject": "{{ '' }}", "html": LEAVE, "language": "en"}
+    told = problem(await client.post("/v1/campaigns", json={"name": "x", "content": content}), 422, "invalid_content")
+    assert (told["params"]["part"], told["params"]["reason"]) == ("subject", "subject_missing")

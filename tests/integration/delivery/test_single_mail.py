@@ -166,11 +166,23 @@ async def test_an_erased_person_leaves_no_address_behind(delivery_db, workspace_
         ({"to": [{"email": "good@example.com"}, {"email": "no address"}]}, "invalid_recipient", "/to/1/email"),
         ({"to": [{"email": "a@b@example.com"}]}, "invalid_recipient", "/to/0/email"),
         ({"content": {**CONTENT, "subject": "Hi\r\nBcc: x@example.com"}}, "invalid_content", "variant fa, subject"),
+        ({"content": {**CONTENT, "subject": "\u200b "}}, "invalid_content", "variant fa, subject"),
+        ({"content": {**CONTENT, "subject": "{{ '' }}"}}, "invalid_content", "variant fa, subject"),
         ({"content": {**CONTENT, "html": "{% for a in b %}"}}, "invalid_content", "variant fa, html"),
         ({"content": {"subject": "S", "language": "en"}}, "invalid_content", "variant en, html"),
         ({"content": {**CONTENT, "html": "<p>" + "0123456789abcdef" * 40_000}}, "invalid_content", "variant fa, html"),
     ],
-    ids=["line-break", "no-at", "two-ats", "subject-break", "broken-liquid", "no-body", "too-large"],
+    ids=[
+        "line-break",
+        "no-at",
+        "two-ats",
+        "subject-break",
+        "subject-unseen",
+        "subject-empty",
+        "broken-liquid",
+        "no-body",
+        "too-large",
+    ],
 )
 async def test_what_cannot_be_sent_is_refused_whole(delivery_db, workspace_id, client, sender_id, change, code, where):
     refused = await client.post("/v1/messages", json=request(sender_id) | change)
@@ -197,3 +209,42 @@ async def test_a_mail_of_which_nothing_is_left_is_not_sent(delivery_db, workspac
     item = (await client.get(f"/v1/messages/{asked['messages'][1]['id']}")).json()
     assert item["reason"] == "content"
     assert "Nothing is left" in item["smtp"]["text"]
+
+
+async def test_a_mail_whose_subject_is_empty_for_somebody_is_not_sent_to_them(
+    delivery_db, workspace_id, smtp_server, client, sender_id
+):
+    content = {"subject": "{{ attributes.title }}", "html": "<p>Hello</p>", "language": "fa"}
+    people = [
+        {"email": "a@example.com", "fields": {"attributes.title": "خبر"}},
+        {"email": "b@example.com"},
+        {"email": "c@example.com", "fields": {"attributes.title": " \u200f"}},
+    ]
+    asked = (await client.post("/v1/messages", json=request(sender_id, *people, content=content))).json()
+    assert [(one["code"], one["params"]) for one in asked["warnings"]] == [("subject_empty", {"to": [1, 2]})]
+    async with mailing(delivery_db, smtp_server.port):
+        await until(delivery_db, UUID(asked["id"]), sent=1, failed=2)
+    assert smtp_server.recipients == ["a@example.com"]
+    for told in asked["messages"][1:]:
+        item = (await client.get(f"/v1/messages/{told['id']}")).json()
+        assert (item["reason"], item["smtp"]["text"]) == (
+            "content", "The subject is empty once it is filled for this recipient.",
+        )  # fmt: skip
+
+
+async def test_what_harms_a_mail_is_told_of_the_mail_that_each_recipient_gets(client, sender_id):
+    content = {"subject": "S", "html": "<p>{{ attributes.list }}</p><a href='there'>x</a>", "language": "en"}
+    people = [
+        {"email": "a@example.com", "fields": {"attributes.list": "short"}},
+        {"email": "b@example.com", "fields": {"attributes.list": "ü" * 53_000}},
+    ]
+    asked = (await client.post("/v1/messages", json=request(sender_id, *people, content=content))).json()
+    assert {one["code"]: one["params"] for one in asked["warnings"]} == {
+        "link_not_absolute": {"variant": "en", "part": "html"},
+        "html_clipped": {"to": [1]},
+    }
+    assert all(one["message"] for one in asked["warnings"])
+
+
+async def test_a_mail_that_nothing_harms_has_no_warnings(client, sender_id):
+    assert (await client.post("/v1/messages", json=request(sender_id))).json()["warnings"] == []

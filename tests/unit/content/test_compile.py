@@ -340,6 +340,44 @@ def test_html_that_gmail_would_clip_is_warned_of():
     assert [warning.code for warning in mail.warnings] == ["html_clipped"]
 
 
+@pytest.mark.parametrize(
+    ("html", "clipped"),
+    [
+        ("{% for n in (1..900) %}<p>" + "word " * 30 + "</p>{% endfor %}", True),
+        ("{% comment %}" + "word " * 22_000 + "{% endcomment %}<p>short</p>", False),
+    ],
+    ids=["long once filled", "short once filled"],
+)
+def test_how_long_html_is_shows_once_it_is_filled(html, clipped):
+    assert [warning.code for warning in compiled(html).warnings] == ["html_clipped"] * clipped
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["", " \t", "\u200b\u200f", "\u00a0\u2003", "{{ '' }}", "{% comment %}later{% endcomment %}", "{{ ' ' }}"],
+)
+def test_a_subject_that_is_empty_whoever_gets_it_is_refused(subject):
+    with pytest.raises(ContentError, match="subject") as caught:
+        compile_mail(MailSource.model_validate({"subject": subject, "html": "<p>x</p>", "language": "en"}))
+    assert (caught.value.code, caught.value.part) == ("subject_missing", "subject")
+    assert caught.value.mend
+
+
+@pytest.mark.parametrize(
+    ("subject", "who"),
+    [
+        ("{{ attributes.title }}", "nobody who lacks the fields in it"),
+        ("{% if attributes.x == 'y' %}Hello{% endif %}", "nobody will"),
+        ("{{ attributes.title | default: 'News' }}", None),
+        ("Hello {{ first_name }}", None),
+    ],
+)
+def test_a_subject_that_may_be_empty_is_warned_of(subject, who):
+    mail = compile_mail(MailSource.model_validate({"subject": subject, "html": "<p>x</p>", "language": "en"}))
+    assert [(one.code, one.part) for one in mail.warnings] == ([("subject_empty", "subject")] if who else [])
+    assert who is None or who in mail.warnings[0].message
+
+
 def test_content_too_large_for_an_event_is_refused():
     variants = [{"id": f"v{n}", "language": "en", "subject": "x", "html": "<p>" + "x" * 90_000} for n in range(4)]
     with pytest.raises(ContentError) as caught:

@@ -35,11 +35,12 @@ from content.model import (
 from content.placeholders import URL_ATTRIBUTES, Placeholders, marked
 from content.plaintext import anchored, text_from_html, with_links
 from content.program import Scope, compile_program
-from content.render import is_blank
+from content.render import is_blank, shows
 from content.values import PIXEL
 from content.wording import wording_for
 
 CLIPPED_AT = 102 * 1024
+CLIPPED = "The HTML is over 102 KB; Gmail cuts such mails off, with the unsubscribe link."
 MAX_FILL_S = 0.05
 _NONCHARACTERS = re.compile("[\ufdd0-\ufdef\ufffe\uffff\x00]")
 _WEB = ("http://", "https://")
@@ -59,6 +60,7 @@ class _Variant:
     names: set[str] = field(default_factory=set)
     warnings: list[ContentWarning] = field(default_factory=list)
     added_lines: int = 0  # of the text part, by us
+    same_subject: bool = False  # whoever gets it
 
     @property
     def rtl(self) -> bool:
@@ -139,7 +141,8 @@ def _compile_variant(work: _Variant) -> CompiledVariant:
 
 def _subject(work: _Variant) -> Program:
     subject = work.checked(work.source.subject, "subject").strip()
-    if not subject:
+    work.same_subject = not work.names  # nothing else was looked at yet
+    if not shows(subject):
         raise at(work.source.id, "subject", None, "The subject is empty.", "Give one.", code="subject_missing")
     if re.search("[\r\n\x85\u2028\u2029]", subject):
         message = "The subject has a line break."
@@ -173,12 +176,7 @@ def _document(work: _Variant) -> str | None:
     lines = _address_lines(work, html)
     work.added_lines = len(lines)
     footer = footer_markup(lines, source.language, direction)
-    html = inlined(dressed(html, source.language, direction, preheader=preheader, footer=footer))
-    if len(html.encode()) > CLIPPED_AT:
-        work.warn(
-            part, "html_clipped", "The HTML is over 102 KB; Gmail cuts such mails off, with the unsubscribe link."
-        )
-    return html
+    return inlined(dressed(html, source.language, direction, preheader=preheader, footer=footer))
 
 
 def _address_lines(work: _Variant, body: str) -> list[str]:
@@ -277,7 +275,7 @@ def _program(work: _Variant, liquid: str, part: str, *, markup: bool) -> Program
 def _try_out(work: _Variant, compiled: CompiledVariant) -> None:
     """Fill every part once without and once with fields: limits and a hidden unsubscribe link show here."""
     attributes = {name.partition(".")[2]: "7" for name in work.names if name.startswith("attributes.")}
-    blank = []
+    filled: dict[str, list[str]] = {"subject": [], "html": [], "text": []}
     for data in ({}, {**_SAMPLE, "attributes": attributes}):
         scope = Scope({**data, **dict.fromkeys(URL_NAMES, _NOWHERE), "unsubscribe_url": _PROBE})
         for part, program in (("subject", compiled.subject), ("html", compiled.html), ("text", compiled.text)):
@@ -295,17 +293,35 @@ def _try_out(work: _Variant, compiled: CompiledVariant) -> None:
             if time.thread_time() - began > MAX_FILL_S:
                 message = f"The {part} takes too long to fill for one recipient."
                 raise at(compiled.id, part, None, message, "Shorten the loops in it.", code="liquid_limit")
-            if part == "text":
-                own = {_PROBE, _NOWHERE}
-                blank.append(compiled.added_lines is not None and is_blank(written, compiled.added_lines, own))
+            filled[part].append(written)
             if part != "subject" and work.footer is not None and not _shows_unsubscribe(written, program.markup):
                 message = "There is no unsubscribe link, or an if hides it."
                 mend = 'Add <a href="{{ unsubscribe_url }}">…</a>' if program.markup else "Add {{ unsubscribe_url }}"
                 raise at(
                     compiled.id, part, None, message, f"{mend} where everybody sees it.", code="unsubscribe_missing"
                 )
-    if all(blank):
+    _judge(work, compiled, filled)
+
+
+def _judge(work: _Variant, compiled: CompiledVariant, filled: dict[str, list[str]]) -> None:
+    """Refuse a mail without a subject; warn where a part is empty or too long once it is filled."""
+    untitled = [not shows(written) for written in filled["subject"]]
+    if all(untitled) and work.same_subject:
+        message = "The subject is empty once it is filled, whoever gets it."
+        raise at(compiled.id, "subject", None, message, "Give one.", code="subject_missing")
+    if any(untitled):
+        who = "nobody" if all(untitled) else "nobody who lacks the fields in it"
+        work.warn("subject", "subject_empty", f"The subject is empty once it is filled: {who} will be sent the mail.")
+    if any(map(is_clipped, filled["html"])):
+        work.warn("html" if work.source.mjml is None else "mjml", "html_clipped", CLIPPED)
+    lines, own = compiled.added_lines, {_PROBE, _NOWHERE}
+    if lines is not None and all(is_blank(written, lines, own) for written in filled["text"]):
         work.warn("text", "content_empty", "Nothing of the mail is left once it is filled: nobody will be sent it.")
+
+
+def is_clipped(html: str) -> bool:
+    """Whether Gmail would show only the beginning of a filled mail."""
+    return len(html.encode()) > CLIPPED_AT
 
 
 def _shows_unsubscribe(written: str, markup: bool) -> bool:

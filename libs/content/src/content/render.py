@@ -1,5 +1,6 @@
 """A compiled mail filled for one recipient. Total: whatever the fields hold, a mail comes out."""
 
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from content.program import Scope
 from content.quoted import quoted_piece
 
 SHORT = 4000  # bytes of quoted-printable: what is longer shows something
+_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 _UNSEEN = dict.fromkeys(map(ord, "\u200e\u200f\u2066\u2067\u2068\u2069\ufeff\u200b\u200c\u200d"))
 
 
@@ -97,6 +99,11 @@ def is_blank(text: str, added_lines: int, urls: Collection[str]) -> bool:
         elif words:
             shown += 1
     return shown <= added_lines
+
+
+def shows(text: str) -> bool:
+    """Whether a reader sees anything of it: not blanks, marks of direction and joiners alone."""
+    return any(unicodedata.category(one) not in _INVISIBLE for one in text)
 
 
 def _one_line(subject: str) -> str:

@@ -14,13 +14,15 @@ from common.web.route import Caller, Tx, allow, service_router
 from content.compile import compile_mail
 from content.errors import ContentError
 from content.headers import HeaderError, address_spec
-from content.model import MailSource
+from content.model import CompiledMail, MailSource
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from delivery.db import projections
 from delivery.domain.ledger import Status
 from delivery.errors import InvalidContent, InvalidRecipient, SenderNotFound
+from delivery.use_cases import foreseeing
+from delivery.use_cases.foreseeing import Warned
 from delivery.use_cases.requests import MailRequest, add_requests, id_of
 
 router = service_router("/messages", "messages")
@@ -60,10 +62,11 @@ class RequestedMessage(BaseModel):
 
 
 class Requested(BaseModel):
-    """What was accepted. Ask GET /v1/messages/{id} what became of it."""
+    """What was accepted. Ask GET /v1/messages/{id} what became of it. `warnings`: what harms it on its way."""
 
     id: UUID
     messages: list[RequestedMessage]
+    warnings: list[Warned]
 
 
 @router.post(
@@ -78,20 +81,22 @@ async def create_message(body: MessageRequest, request: Request, tx: Tx, caller:
         RequestedRecipient(email=_address(one.email, n), language=one.language, fields=one.fields)
         for n, one in enumerate(body.to)
     ]
-    content = await _compiled(body.content)
+    mail = await _compiled(body.content)
+    warned = await asyncio.to_thread(foreseeing.warnings, mail, recipients)
     sender = await _sender(tx, caller.workspace_id, body.sender_id)
     asked = MailRequest(
         caller.workspace_id,
         new_id(),
         "single",
         Sender(name=sender["name"], email=sender["email"], reply_to=sender["reply_to"]),
-        content,
+        mail.payload(),
         recipients,
     )
     added = await add_requests(tx, request.app.state.settings.pepper_bytes(), [asked])
     status = {row["id"]: row["status"] for row in added}
     ids = [id_of(asked.id, caller.workspace_id, n) for n in range(len(recipients))]
-    return Requested(id=asked.id, messages=[RequestedMessage(id=one, status=status[one]) for one in ids])
+    messages = [RequestedMessage(id=one, status=status[one]) for one in ids]
+    return Requested(id=asked.id, messages=messages, warnings=warned)
 
 
 def _address(email: str, n: int) -> str:
@@ -106,10 +111,10 @@ def _address(email: str, n: int) -> str:
         ) from error
 
 
-async def _compiled(source: MailSource) -> dict[str, Any]:
+async def _compiled(source: MailSource) -> CompiledMail:
     try:
         # Off the loop: MJML and CSS of a long mail take long enough for other requests to notice.
-        return (await asyncio.to_thread(compile_mail, source)).payload()
+        return await asyncio.to_thread(compile_mail, source)
     except ContentError as error:
         raise InvalidContent(error.told, mend=error.mend or None, **error.params) from error
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -17,7 +17,7 @@ from content.errors import ContentError
 from content.headers import HeaderError, address_spec
 from content.mime import MailHeaders, build
 from content.model import CompiledMail
-from content.render import RenderContext, render, render_encoded
+from content.render import RenderContext, render, render_encoded, shows
 
 from delivery.db import mailings, messages
 from delivery.domain.provider_events.postmark import METADATA
@@ -114,7 +114,7 @@ class Composer:
                 mailing.mail,
                 variant_id,
                 RenderContext(
-                    fields=_fields(row),
+                    fields=fields_of(row["fields"], row["email"], row["language"]),
                     unsubscribe_url=unsubscribe_url,
                     preferences_url=unsubscribe_url,
                     browser_url=f"{self._public_url}/b/{sign('b', 0, '')}",
@@ -123,6 +123,8 @@ class Composer:
                     hidden_url=f"{self._public_url}/h/{sign('h', 0, '')}" if tracked and mailing.clicks else None,
                 ),
             )
+            if not shows(rendered.subject):
+                raise Uncomposable("content", "The subject is empty once it is filled for this recipient.")
             if rendered.blank:
                 raise Uncomposable("content", "Nothing is left of the mail once it is filled for this recipient.")
             campaign = facts["kind"] == "campaign"
@@ -167,7 +169,7 @@ class Composer:
                 mailing.mail,
                 mailing.variant_of(row),
                 RenderContext(
-                    fields=_fields(row),
+                    fields=fields_of(row["fields"], row["email"], row["language"]),
                     unsubscribe_url=unsubscribe_url,
                     preferences_url=unsubscribe_url,
                     browser_url=f"{self._public_url}/b/{sign('b', 0, '')}",
@@ -257,9 +259,10 @@ def _prepare(row: asyncpg.Record) -> _Mailing:
     )
 
 
-def _fields(row: asyncpg.Record) -> dict[str, Any]:
+def fields_of(given: Mapping[str, Any] | None, email: str | None, language: str | None) -> dict[str, Any]:
+    """What the content of a mail can name of its recipient."""
     fields: dict[str, Any] = {}
-    for name, value in (row["fields"] or {}).items():
+    for name, value in (given or {}).items():
         head, dot, rest = name.partition(".")
         if dot:
             fields.setdefault(head, {})[rest] = value
@@ -267,6 +270,6 @@ def _fields(row: asyncpg.Record) -> dict[str, Any]:
             fields.setdefault(head, {}).update(value)
         else:
             fields[name] = value
-    fields.setdefault("email", row["email"])
-    fields.setdefault("language", row["language"])
+    fields.setdefault("email", email)
+    fields.setdefault("language", language)
     return fields
