@@ -196,6 +196,16 @@ async def test_a_provider_that_asks_for_less_is_left_alone_by_all_and_others_are
         assert await connection.fetchval("select count(*) from blocks") == 0
 
 
+async def test_amazons_throttle_which_has_no_code_of_it_slows_and_fails_nobody(delivery_db, workspace_id, smtp_server):
+    campaign = at_provider(workspace_id, 20)
+    for one in campaign.recipients:
+        smtp_server.replies[one.email] = {"body": "454 Throttling failure: Maximum sending rate exceeded."}
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    async with mailing(delivery_db, smtp_server.port, connections=1):
+        await eventually(lambda: budget(delivery_db))
+    assert set(await statuses(delivery_db, campaign.id)) <= {"pending", "deferred"}
+
+
 async def budget(db):
     async with db.worker.connection() as connection:
         return await connection.fetchrow("select * from route_budgets where ceiling is not null")

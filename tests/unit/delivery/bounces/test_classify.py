@@ -181,6 +181,17 @@ def test_a_mail_by_a_person_whose_name_or_host_has_a_daemons_word_in_it_is_their
     assert mail.author.endswith(("example", "example.com"))
 
 
+def test_status_fields_that_a_person_pastes_into_a_first_mail_are_no_report():
+    pasted = "Final-Recipient: rfc822; old@b.example\nAction: failed\nStatus: 5.1.1\n"
+    head = "From: Ann <ann@example.com>\nTo: news@example.org\nSubject: My colleague\n"
+    text = f"{head}\nKeep me, but drop my colleague, as your mail said:\n\n{pasted}"
+    (mail,) = read_returns(text.encode(), (), MATCHER, "test")
+    assert (mail.judgements, mail.author) == ((), "ann@example.com")
+    for who in ("From: postmaster@b.example", "Return-Path: <>\nFrom: x@b.example\nSubject: Mail failure"):
+        (one,) = classify_mail(f"{who}\n\n{pasted}".encode())
+        assert (one.recipient, one.kind) == ("old@b.example", "hard")
+
+
 @pytest.mark.parametrize(
     "sender",
     [

@@ -79,7 +79,7 @@ def is_report(report: Report) -> bool:
     headers = report.headers
     if is_answer(report):
         return False
-    if report.recipients or report.report_type == "delivery-status" or "x-failed-recipients" in headers:
+    if report.structured or report.report_type == "delivery-status" or "x-failed-recipients" in headers:
         return True
     if _is_daemons(report):
         return True
@@ -88,7 +88,7 @@ def is_report(report: Report) -> bool:
     by_subject = bool(_FAILURE_SUBJECT.search(headers.get("subject")))
     by_office = bool(_OFFICE.fullmatch(_local(report)))
     no_sender = not headers.get("from").strip() or headers.get("return-path").strip() == "<>"
-    returns = bool(report.returned.fields)
+    returns = bool(report.returned.fields or report.recipients)  # in the text, where anybody can paste them
     if (by_subject and no_sender) or (by_office and (by_subject or no_sender or returns)):
         return True
     answers = "in-reply-to" in headers or "references" in headers
