@@ -22,7 +22,7 @@ from delivery.db import projections
 from delivery.domain.ledger import Status
 from delivery.errors import InvalidContent, InvalidRecipient, SenderNotFound
 from delivery.use_cases import foreseeing
-from delivery.use_cases.foreseeing import Warned
+from delivery.use_cases.foreseeing import MailWarning
 from delivery.use_cases.requests import MailRequest, add_requests, id_of
 
 router = service_router("/messages", "messages")
@@ -66,7 +66,7 @@ class Requested(BaseModel):
 
     id: UUID
     messages: list[RequestedMessage]
-    warnings: list[Warned]
+    warnings: list[MailWarning]
 
 
 @router.post(

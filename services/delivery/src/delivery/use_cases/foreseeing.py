@@ -23,7 +23,7 @@ _OF_RECIPIENTS = {
 }
 
 
-class Warned(BaseModel):
+class MailWarning(BaseModel):
     """`code` is stable; `params` name the recipients (`to`, from 0), or the variant and part of the content."""
 
     code: str
@@ -31,19 +31,19 @@ class Warned(BaseModel):
     params: dict[str, Any] = Field(default_factory=dict)
 
 
-def warnings(mail: CompiledMail, recipients: Sequence[RequestedRecipient]) -> list[Warned]:
+def warnings(mail: CompiledMail, recipients: Sequence[RequestedRecipient]) -> list[MailWarning]:
     """What the author should know, of the content and of these recipients."""
     found: dict[str, list[int]] = {}
     for n, recipient in enumerate(recipients):
         for code in _codes(mail, recipient):
             found.setdefault(code, []).append(n)
     of_content = [
-        Warned(code=one.code, message=one.message, params={"variant": one.variant, "part": one.part})
+        MailWarning(code=one.code, message=one.message, params={"variant": one.variant, "part": one.part})
         for one in mail.warnings
         if one.code not in _OF_RECIPIENTS  # the compiler can only guess at these
     ]
     return of_content + [
-        Warned(code=code, message=_OF_RECIPIENTS[code], params={"to": to}) for code, to in found.items()
+        MailWarning(code=code, message=_OF_RECIPIENTS[code], params={"to": to}) for code, to in found.items()
     ]
 
 
