@@ -248,3 +248,26 @@ async def test_what_harms_a_mail_is_told_of_the_mail_that_each_recipient_gets(cl
 
 async def test_a_mail_that_nothing_harms_has_no_warnings(client, sender_id):
     assert (await client.post("/v1/messages", json=request(sender_id))).json()["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"attributes": "x", "attributes.order": "42", "attributes-": "y"},
+        {"attributes.order": "42", "attributes": "x"},
+        {"attributes": {"order": "41", "more": 1}, "attributes.order": "42"},
+        {"attributes": None, "attributes.order": "42"},
+    ],
+)
+async def test_fields_that_stand_in_each_others_way_are_sent_all_the_same(
+    delivery_db, smtp_server, client, sender_id, fields
+):
+    content = {"subject": "Order {{ attributes.order }}", "html": "<p>x</p>", "language": "en"}
+    asked = await client.post(
+        "/v1/messages", json=request(sender_id, {"email": "a@example.com", "fields": fields}, content=content)
+    )
+    assert asked.status_code == 202, asked.text
+    async with mailing(delivery_db, smtp_server.port):
+        await until(delivery_db, UUID(asked.json()["id"]), sent=1)
+    (taken,) = smtp_server.taken
+    assert email.message_from_bytes(taken.body, policy=policy.default)["Subject"] == "Order 42"

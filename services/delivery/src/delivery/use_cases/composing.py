@@ -260,16 +260,16 @@ def _prepare(row: asyncpg.Record) -> _Mailing:
 
 
 def fields_of(given: Mapping[str, Any] | None, email: str | None, language: str | None) -> dict[str, Any]:
-    """What the content of a mail can name of its recipient."""
+    """What the content of a mail can name of its recipient. Where `a` and `a.b` are given, `a` is what `a.b` is in."""
     fields: dict[str, Any] = {}
-    for name, value in (given or {}).items():
+    for name, value in sorted((given or {}).items()):
         head, dot, rest = name.partition(".")
-        if dot:
-            fields.setdefault(head, {})[rest] = value
-        elif isinstance(value, dict):
-            fields.setdefault(head, {}).update(value)
+        if not dot:
+            fields[head] = dict(value) if isinstance(value, dict) else value
+        elif isinstance(fields.get(head), dict):
+            fields[head][rest] = value
         else:
-            fields[name] = value
+            fields[head] = {rest: value}
     fields.setdefault("email", email)
     fields.setdefault("language", language)
     return fields
