@@ -44,6 +44,7 @@ BODIES: dict[str, Any] = {
         "files": {"file": ("people.csv", _CSV, "text/csv")},
         "data": {"options": {"mapping": {"Email": "email"}, "list_ids": ["{list_id}"]}},
     },
+    "create_export": {"segment_id": "{segment_id}", "format": "csv", "mode": "spreadsheet", "columns": ["email"]},
     "create_message": {
         "sender_id": "{sender_id}",
         "to": [{"email": "sara{n}@example.com", "language": "fa", "fields": {"first_name": "سارا"}}],
@@ -91,6 +92,8 @@ SEEDS: dict[str, tuple[str, ...]] = {
         "create_consent",
         "create_import",
         "create_import",
+        "create_export",
+        "create_export",
         "create_privacy_request",
     ),
     "campaigns": (

@@ -151,3 +151,27 @@ class AudienceUnknown(NotFound):
     """There is no audience of such a campaign in this workspace."""
 
     code = "audience_not_found"
+
+
+class ExportNotFound(NotFound):
+    """There is no such export in this workspace."""
+
+    code = "export_not_found"
+
+
+class UnknownExportColumn(Invalid):
+    """There is no column of this name to export."""
+
+    code = "unknown_column"
+
+
+class TooManyRows(Conflict):
+    """There are more contacts than a file of this format has room for."""
+
+    code = "too_many_rows"
+
+
+class TooManyDownloads(Unavailable):
+    """Several exports are being downloaded at once."""
+
+    code = "too_many_downloads"

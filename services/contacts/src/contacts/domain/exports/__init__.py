@@ -1,0 +1,1 @@
+"""Files of contacts going out: what their columns are, and how each format is written."""
