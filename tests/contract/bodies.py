@@ -44,6 +44,10 @@ BODIES: dict[str, Any] = {
         "files": {"file": ("people.csv", _CSV, "text/csv")},
         "data": {"options": {"mapping": {"Email": "email"}, "list_ids": ["{list_id}"]}},
     },
+    "import_suppressions": {
+        "files": {"file": ("list.txt", "left{n}@example.com\nnobody\n", "text/plain")},
+        "data": {"kind": "address"},
+    },
     "create_export": {"segment_id": "{segment_id}", "format": "csv", "mode": "spreadsheet", "columns": ["email"]},
     "create_message": {
         "sender_id": "{sender_id}",

@@ -1,6 +1,7 @@
 """From rows to the events that contacts publishes, one by one; imports build theirs in SQL (db/merge.py)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -65,6 +66,11 @@ def lead_erased(workspace_id: UUID, contact_id: UUID, request_id: UUID, hashes: 
         workspace_id,
         LeadErasedV1(contact_id=contact_id, request_id=request_id, address_hashes=[h.hex() for h in hashes]),
     )
+
+
+def in_lane(told: Sequence[Outgoing], lane: int) -> list[Outgoing]:
+    """The same events in another lane: many at once must not hold up what is urgent."""
+    return [replace(event, lane=lane) for event in told]
 
 
 async def publish(tx: Connection, events: Sequence[Outgoing]) -> None:

@@ -16,6 +16,7 @@ from contacts.api import (
     lists,
     privacy_requests,
     segments,
+    suppression_lists,
     suppressions,
 )
 from contacts.settings import Settings
@@ -39,6 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
             imports.router,
             exports.router,
             consents.router,
+            suppression_lists.router,
             suppressions.router,
             privacy_requests.router,
         ],

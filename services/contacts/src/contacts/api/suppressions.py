@@ -18,8 +18,9 @@ from contacts.use_cases import suppressions as use_cases
 router = service_router("/suppressions", "suppressions")
 
 
-def _storable(value: datetime) -> datetime:
-    if not 2000 <= value.year <= 2200:
+def storable(value: datetime | None) -> datetime | None:
+    """A time that the database can hold, and that somebody can mean."""
+    if value is not None and not 2000 <= value.year <= 2200:
         raise ValueError("must lie between the years 2000 and 2200")
     return value
 
@@ -32,7 +33,7 @@ class SuppressionCreate(BaseModel):
     email: Annotated[str, Field(max_length=1000)] | None = None
     domain: Annotated[str, Field(max_length=1000)] | None = None
     reason: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")] = "manual"
-    expires_at: Annotated[AwareDatetime, AfterValidator(_storable)] | None = None
+    expires_at: Annotated[AwareDatetime, AfterValidator(storable)] | None = None
 
 
 class SuppressionOut(BaseModel):
