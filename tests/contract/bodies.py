@@ -44,6 +44,7 @@ BODIES: dict[str, Any] = {
         "files": {"file": ("people.csv", _CSV, "text/csv")},
         "data": {"options": {"mapping": {"Email": "email"}, "list_ids": ["{list_id}"]}},
     },
+    "create_privacy_request": {"kind": "export", "contact_id": "{contact_id}"},
     "import_suppressions": {
         "files": {"file": ("list.txt", "left{n}@example.com\nnobody\n", "text/plain")},
         "data": {"kind": "address"},

@@ -95,7 +95,7 @@ def test_a_topic_is_well_formed(topic: Topic) -> None:
 def test_personal_data_is_declared_and_kept_a_week(topic: Topic) -> None:
     """A field that holds a person's address or name makes its topic personal, wherever it is nested."""
     schema = str(topic.contract.model_json_schema())
-    personal = any(f"'{name}':" in schema for name in ("first_name", "recipients"))
+    personal = any(f"'{name}':" in schema for name in ("first_name", "recipients", "tables"))
     personal = personal or (topic.name.startswith("lead.") and "'email':" in schema)
     assert topic.personal == personal
     assert topic.retention_days <= (7 if topic.personal else 30)

@@ -175,3 +175,9 @@ class TooManyDownloads(Unavailable):
     """Several exports are being downloaded at once."""
 
     code = "too_many_downloads"
+
+
+class StillCollecting(Conflict):
+    """Not every service has told yet what it keeps of the person."""
+
+    code = "still_collecting"

@@ -13,6 +13,7 @@ from contacts.use_cases.attributes import INDEX_JOB, run_index_job
 from contacts.use_cases.audiences import FREEZE_AUDIENCE
 from contacts.use_cases.import_job import fail_import, run_import
 from contacts.use_cases.imports import IMPORT_JOB
+from contacts.use_cases.personal_data import forget_fetched
 from contacts.use_cases.republish import republish as tell_again
 from contacts.use_cases.suppressions import lift_expired
 
@@ -23,6 +24,7 @@ KINDS = (
 )
 PERIODICS = (
     Periodic("lift_expired_suppressions", 60.0, lift_expired),
+    Periodic("personal_data", 3600.0, forget_fetched),
     Periodic("idempotency_keys", 3600.0, forget_old_keys),
 )
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from common.contracts.base import UUID, AwareDatetime, EventData, Hash, JsonObject, Plain, StateData
 
+Service = Literal["contacts", "campaigns", "delivery", "analytics"]
 ConsentStatus = Literal["subscribed", "unsubscribed", "pending", "none"]
 Tracking = Literal["individual", "none"]
 
@@ -56,7 +57,26 @@ class ErasureDoneV1(EventData):
 
     contact_id: UUID
     request_id: UUID
-    service: Literal["contacts", "campaigns", "delivery", "analytics"]
+    service: Service
+
+
+class LeadExportRequestedV1(EventData):
+    """A person asks for their data: every service tells what it keeps of them."""
+
+    contact_id: UUID
+    request_id: UUID
+    address_hashes: list[Hash]
+
+
+class LeadExportedV1(EventData):
+    """What one service keeps of a person, or a part of it; parts are numbered from 1."""
+
+    contact_id: UUID
+    request_id: UUID
+    service: Service
+    n: Annotated[int, Field(ge=1)]
+    last: bool = Field(description="no part has a higher number")
+    tables: dict[str, list[JsonObject]]
 
 
 class ConsentChangedV1(StateData):

@@ -70,6 +70,21 @@ TOPICS: tuple[Topic, ...] = (
         ("contacts.main",),
     ),
     Topic(
+        "lead.export_requested",
+        leads.LeadExportRequestedV1,
+        "contact_id",
+        ("contacts",),
+        ("campaigns.main", "delivery.main", "analytics.ingest"),
+    ),
+    Topic(
+        "lead.exported",
+        leads.LeadExportedV1,
+        "contact_id",
+        ("campaigns", "delivery", "analytics"),
+        ("contacts.main",),
+        personal=True,
+    ),
+    Topic(
         "consent.changed",
         leads.ConsentChangedV1,
         "contact_id",

@@ -6,6 +6,7 @@ from common.web.access import access_consumer
 
 from analytics.consumers.email_facts import count_touch, store_bounces, store_clicks, store_deferrals, store_status
 from analytics.consumers.lead_erased import forget_facts, forget_scores
+from analytics.consumers.personal_data import tell_person
 from analytics.consumers.scored_facts import note_for_scoring, score_anew
 from analytics.db import drift, projections
 
@@ -21,6 +22,7 @@ def ingest() -> Consumer:
             Subscription(leads.LeadCreatedV1, projections.upsert_leads),
             Subscription(leads.LeadUpdatedV1, projections.upsert_leads),
             Subscription(leads.LeadErasedV1, forget_facts),
+            Subscription(leads.LeadExportRequestedV1, tell_person),
             Subscription(leads.ConsentChangedV1, projections.upsert_consents),
             Subscription(campaigns.CampaignStartedV1, projections.begin_campaigns),
             Subscription(campaigns.CampaignStateV1, projections.set_campaign_states),

@@ -3,10 +3,17 @@
 from common.consumer.subscription import Consumer, Subscription
 from common.contracts.audiences import AudienceClosedV1, AudienceRejectedV1
 from common.contracts.delivery import DeliveryHeldV1, DeliveryProgressedV1, DomainChangedV1
-from common.contracts.leads import LeadCreatedV1, LeadErasedV1, LeadUpdatedV1, ListChangedV1, SegmentChangedV1
+from common.contracts.leads import (
+    LeadCreatedV1,
+    LeadErasedV1,
+    LeadExportRequestedV1,
+    LeadUpdatedV1,
+    ListChangedV1,
+    SegmentChangedV1,
+)
 from common.web.access import access_consumer
 
-from campaigns.consumers import campaign_facts, contacts, domains
+from campaigns.consumers import campaign_facts, contacts, domains, personal_data
 from campaigns.db import projections
 
 
@@ -19,6 +26,7 @@ def consumers() -> tuple[Consumer, ...]:
                 Subscription(LeadCreatedV1, contacts.keep_leads),
                 Subscription(LeadUpdatedV1, contacts.keep_leads),
                 Subscription(LeadErasedV1, contacts.erase),
+                Subscription(LeadExportRequestedV1, personal_data.tell_person),
                 Subscription(SegmentChangedV1, contacts.keep_segments),
                 Subscription(ListChangedV1, contacts.keep_lists),
                 Subscription(AudienceClosedV1, campaign_facts.keep_totals),

@@ -1,4 +1,4 @@
-"""`/v1/privacy-requests`: a person asks to be erased."""
+"""`/v1/privacy-requests`: a person asks to be erased, or for what is kept of them."""
 
 from datetime import datetime
 from typing import Literal
@@ -13,23 +13,24 @@ from pydantic import BaseModel, ConfigDict
 
 from contacts.api.deps import ActingCaller
 from contacts.db import privacy
-from contacts.errors import ContactNotFound, PrivacyRequestNotFound
+from contacts.errors import ContactNotFound, PrivacyRequestNotFound, StillCollecting
 from contacts.use_cases.erasure import SERVICES, request_erasure
+from contacts.use_cases.personal_data import file_of, request_export
 
 router = service_router("/privacy-requests", "privacy")
 
 
 class PrivacyRequestCreate(BaseModel):
-    """What is asked for. A contact's export is not offered yet."""
+    """What is asked for."""
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["erase"]
+    kind: Literal["erase", "export"]
     contact_id: UUID
 
 
-class ServiceErasure(BaseModel):
-    """What one service has done."""
+class ServiceDone(BaseModel):
+    """When one service had erased, or told, everything."""
 
     service: str
     done_at: datetime | None
@@ -42,7 +43,7 @@ class PrivacyRequestOut(BaseModel):
     kind: Literal["erase", "export"]
     contact_id: UUID
     status: Literal["running", "completed"]
-    services: list[ServiceErasure]
+    services: list[ServiceDone]
     created_at: datetime
     completed_at: datetime | None
 
@@ -51,8 +52,9 @@ class PrivacyRequestOut(BaseModel):
 async def create_privacy_request(
     body: PrivacyRequestCreate, tx: Tx, caller: Caller, actor: ActingCaller, response: Response
 ) -> PrivacyRequestOut:
-    """Erase a person: here at once, in every other service within moments. There is no way back."""
-    row = await request_erasure(tx, caller.workspace_id, body.contact_id, actor.name)
+    """Erase a person, here at once and everywhere within moments, with no way back; or collect what is kept of them."""
+    follow = request_erasure if body.kind == "erase" else request_export
+    row = await follow(tx, caller.workspace_id, body.contact_id, actor.name)
     response.headers["Location"] = f"/v1/privacy-requests/{row['id']}"
     return (await _out(tx, caller.workspace_id, [row]))[0]
 
@@ -75,6 +77,25 @@ async def get_privacy_request(request_id: UUID, tx: Tx, caller: Caller) -> Priva
     return (await _out(tx, caller.workspace_id, [row]))[0]
 
 
+@router.get(
+    "/{request_id}/file",
+    dependencies=[allow("privacy:read")],
+    response_class=Response,
+    responses={**problems(PrivacyRequestNotFound, StillCollecting), 200: {"content": {"application/zip": {}}}},
+)
+async def get_privacy_request_file(request_id: UUID, tx: Tx, caller: Caller) -> Response:
+    """What every service keeps of the person: a ZIP of JSON and CSV files, kept for 30 days."""
+    return Response(
+        await file_of(tx, caller.workspace_id, request_id),
+        media_type="application/zip",
+        headers={
+            "Content-Disposition": f'attachment; filename="person-{request_id}.zip"',
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
 async def _out(tx: Tx, workspace_id: UUID, rows: list[asyncpg.Record]) -> list[PrivacyRequestOut]:
     acknowledged = {
         (one["request_id"], one["service"]): one["at"]
@@ -84,7 +105,7 @@ async def _out(tx: Tx, workspace_id: UUID, rows: list[asyncpg.Record]) -> list[P
         PrivacyRequestOut(
             **{name: row[name] for name in ("id", "kind", "contact_id", "created_at", "completed_at")},
             status="completed" if row["completed_at"] else "running",
-            services=[ServiceErasure(service=s, done_at=acknowledged.get((row["id"], s))) for s in SERVICES],
+            services=[ServiceDone(service=s, done_at=acknowledged.get((row["id"], s))) for s in SERVICES],
         )
         for row in rows
     ]

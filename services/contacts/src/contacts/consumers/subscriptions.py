@@ -10,6 +10,7 @@ from contacts.consumers import (
     campaigns,
     email_unsubscribed,
     erasure_done,
+    lead_exported,
     lead_scored,
     mail_blocks,
     workspace_changed,
@@ -37,6 +38,7 @@ def consumers() -> tuple[Consumer, ...]:
             Subscription(email.EmailUnsubscribedV1, email_unsubscribed.record_unsubscribes),
             Subscription(leads.LeadScoredV1, lead_scored.show_scores),
             Subscription(leads.ErasureDoneV1, erasure_done.tick_off),
+            Subscription(leads.LeadExportedV1, lead_exported.collect),
         ),
     )
     return (main, access_consumer("contacts.access"))

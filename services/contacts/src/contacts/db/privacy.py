@@ -15,10 +15,11 @@ on conflict do nothing
 returning address_hash
 """
 
-_BLANK = (
+BLANK = (
     "delete from contacts where workspace_id = $1 and id = any ($2::uuid[])",
     "delete from consents where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from list_members where workspace_id = $1 and contact_id = any ($2::uuid[])",
+    "delete from personal_data where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from activity where workspace_id = $1 and contact_id = any ($2::uuid[])",
     (
         "delete from import_rejects where workspace_id = $1 and address_hash in"
@@ -73,7 +74,7 @@ async def erasures(tx: Connection, workspace_id: UUID, request_ids: Sequence[UUI
 async def erase(tx: Connection, workspace_id: UUID, contact_ids: Sequence[UUID], request_id: UUID) -> list[bytes]:
     """Blank everything about people whose rows are locked; their ids and hashes stay. Returns the hashes."""
     rows = await tx.fetch(_BURY, workspace_id, contact_ids, request_id)
-    for statement in _BLANK:
+    for statement in BLANK:
         await tx.execute(statement, workspace_id, contact_ids)
     return [row["address_hash"] for row in rows]
 
