@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 import asyncpg
@@ -15,7 +14,8 @@ from pydantic import BaseModel, Field
 
 from delivery.db import returns
 from delivery.domain.bounces import MAX_BYTES, classify_mail
-from delivery.domain.returns import read_returns
+from delivery.domain.bounces.verdicts import Kind
+from delivery.domain.returns import ReturnKind, read_returns
 from delivery.errors import BounceTooLarge, BounceTooManyParts
 from delivery.use_cases.returns import Taken, take_returns
 
@@ -28,7 +28,7 @@ class BouncedRecipient(BaseModel):
     """What a mail says about one recipient. Empty text: it does not say."""
 
     recipient: str = Field(description="the address; providers leave it out of complaints")
-    kind: Literal["hard", "soft", "complaint", "auto-reply", "delivered"]
+    kind: Kind
     status: str = Field(description="the enhanced status code (RFC 3463), such as 5.1.1")
     reply: str = Field(description="the SMTP reply code, such as 550")
     reason: str = Field(description="why, such as bad_mailbox, mailbox_full, policy or rate")
@@ -39,7 +39,7 @@ class Return(BaseModel):
 
     id: UUID
     message_id: UUID | None = Field(description="the message it is about, if it is about one of this workspace")
-    kind: Literal["hard", "soft", "complaint", "auto-reply", "delivered", "reply"]
+    kind: ReturnKind
     status: str
     reply: str
     reason: str
@@ -54,7 +54,7 @@ class ReturnOut(BaseModel):
     source: str = Field(description="how it came: api, lmtp, inbox, or a provider")
     message_id: UUID | None
     campaign_id: UUID | None
-    kind: Literal["hard", "soft", "complaint", "auto-reply", "delivered", "reply"]
+    kind: ReturnKind
     reason: str
     status: str
     reply: str
@@ -117,7 +117,7 @@ async def list_bounces(
     paging: Paging,
     message_id: UUID | None = None,
     campaign_id: UUID | None = None,
-    kind: Literal["hard", "soft", "complaint", "auto-reply", "delivered", "reply"] | None = None,
+    kind: ReturnKind | None = None,
 ) -> Page[ReturnOut]:
     """What came back to this workspace, the newest first."""
     after = paging.after(moment, UUID)

@@ -82,8 +82,7 @@ _LOAD = """
 select w.workspace_id, w.id, w.kind, w.campaign_id, w.name, w.purpose_id, w.program_id, w.sender, w.content, w.tracking,
        (select p ->> 'key' from workspaces s, jsonb_array_elements(s.purposes) p
          where s.workspace_id = w.workspace_id and p ->> 'id' = w.purpose_id::text limit 1) as purpose_key,
-       exists (select from provider_endpoints e where e.workspace_id = w.workspace_id and e.provider = 'postmark')
-         as for_postmark
+       array(select distinct e.provider from provider_endpoints e where e.workspace_id = w.workspace_id) as told_by
   from mailings w where w.workspace_id = $1 and w.id = $2
 """
 

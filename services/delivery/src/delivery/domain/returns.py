@@ -39,7 +39,8 @@ _ANSWER_SHOWS: frozenset[Proof] = frozenset({"path", "link", "reply"})
 _REPORT_SHOWS: frozenset[Proof] = frozenset({"path", "link"})
 # What is enough to stop mail.
 _PROVES: dict[str, frozenset[Proof]] = {
-    "complaint": _REPORT_SHOWS, **dict.fromkeys(("hard", "soft", "delivered"), frozenset[Proof]({"path"})),
+    "complaint": _REPORT_SHOWS, "unsubscribed": frozenset(),
+    **dict.fromkeys(("hard", "soft", "delivered"), frozenset[Proof]({"path"})),
 }  # fmt: skip
 _OF_MAILBOX = frozenset({"bad_mailbox", "bad_domain", "moved", "mailbox_full", "inactive"})
 _WENT_OUT = frozenset({"sent", "uncertain"})
@@ -110,7 +111,7 @@ def decide(returned: Returned, claim: Claim | None, sent: Sent | None, now: date
     else:
         decision = Decision(said.kind, said.reason, said.status, said.reply, said.delayed)
         named = _same(said.recipient, sent)
-    if claim is None or sent is None:
+    if claim is None or sent is None or (decision.kind == "unsubscribed" and not named):
         return decision
     within = BOUNCE_WITHIN if decision.kind in {"hard", "soft", "delivered"} else ANSWER_WITHIN
     if now - sent.sent_at > within:
@@ -122,7 +123,7 @@ def decide(returned: Returned, claim: Claim | None, sent: Sent | None, now: date
         return replace(decision, counts=True, proven=True)
     if decision.kind == "hard":
         return replace(decision, kind="soft", reason="unproven", counts=True)
-    return replace(decision, counts=decision.kind != "complaint")
+    return replace(decision, counts=decision.kind not in {"complaint", "unsubscribed"})
 
 
 def _read(mail: Part, envelope: Sequence[str], matcher: Matcher, source: str, raw: bytes) -> Returned:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -21,6 +21,7 @@ from content.render import RenderContext, render, render_encoded, shows
 
 from delivery.db import mailings, messages
 from delivery.domain.provider_events.postmark import METADATA
+from delivery.domain.provider_events.sendgrid import ARGUMENT
 from delivery.domain.return_path import ReturnPaths
 from delivery.domain.tokens import LinkToken, TokenKeys, TokenPurpose
 from delivery.use_cases.signing import Signer
@@ -142,7 +143,7 @@ class Composer:
                     feedback_id=mailing.feedback_id if campaign else None,
                     kind="bulk" if campaign else "single",
                     smtputf8=utf8 and not recipient.isascii(),
-                    extra=self._metadata(row) if facts["for_postmark"] else _NO_METADATA,
+                    extra=self._metadata(row, facts["told_by"]) if facts["told_by"] else _NO_METADATA,
                 ),
                 rendered.text,
                 rendered.html,
@@ -179,12 +180,17 @@ class Composer:
             raise Uncomposable("content", str(error)) from error
         return rendered.html or f"<!doctype html><meta charset=utf-8><pre>{escape(rendered.text)}</pre>"
 
-    def _metadata(self, row: asyncpg.Record) -> dict[str, str]:
-        """Postmark replaces the Message-ID and the envelope sender; what it tells later has this in it."""
+    def _metadata(self, row: asyncpg.Record, providers: Sequence[str]) -> dict[str, str]:
+        """Providers that replace the Message-ID or the envelope sender name the message by this in what they tell."""
         if self._return_paths is None:
             return _NO_METADATA
         token = self._return_paths.token(row["workspace_id"], row["id"])
-        return {f"X-PM-Metadata-{METADATA}": f"{token}@{METADATA}"}
+        headers = {}
+        if "postmark" in providers:
+            headers[f"X-PM-Metadata-{METADATA}"] = f"{token}@{METADATA}"
+        if "sendgrid" in providers:
+            headers["X-SMTPAPI"] = f'{{"unique_args": {{"{ARGUMENT}": "{token}@{ARGUMENT}"}}}}'
+        return headers
 
     def _reply_to(self, row: asyncpg.Record) -> str | None:
         return self._return_paths.replies_to(row["workspace_id"], row["id"]) if self._return_paths else None

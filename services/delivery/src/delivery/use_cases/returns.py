@@ -19,6 +19,7 @@ from delivery.domain.returns import Decision, Returned, Sent, decide
 from delivery.events import Counting
 from delivery.use_cases.blocking import Failure, block_failed
 from delivery.use_cases.record_outcomes import hold_refused
+from delivery.use_cases.unsubscribe import leave, leaving
 
 # What the verdicts call it → why an address is blocked. A mailbox that moved or that nobody reads is as one that is
 # not there, or full: the ledger's classes in the dialogue are the same.
@@ -143,6 +144,9 @@ async def _apply(tx: Connection, matches: Sequence[_Match], workspace_id: UUID |
             if one.row["id"] in block_ids
         ],
     )
+    for one in counting:
+        if one.decision.kind == "unsubscribed":
+            await leave(tx, leaving(one.row), "page", everything=one.decision.reason == "everything")
     await forwards.add(tx, list(_to_forward(counting)))
     await events.statuses(tx, resolved)
     await events.came_back(tx, list(_untold(counting, told)), block_ids)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from delivery.domain import reply_wording as wording
 
-Kind = Literal["hard", "soft", "complaint", "auto-reply", "delivered"]
+Kind = Literal["hard", "soft", "complaint", "auto-reply", "delivered", "unsubscribed"]
 Phase = Literal["connect", "mail", "rcpt", "data", ""]
 
 _ENHANCED = re.compile(r"(?<![\d.])([45]\.\d{1,2}\.\d{1,3})(?![\d.]*\d)")

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
+
+import orjson
 
 from delivery.domain.bounces.classify import Judgement
 from delivery.domain.bounces.verdicts import Evidence, Kind, Verdict, judge
@@ -58,6 +61,16 @@ def softly(verdict: Verdict) -> Verdict:
 def plainly(kind: Kind, reason: str) -> Verdict:
     """A verdict that needs no words of a server."""
     return Verdict(kind, reason)
+
+
+# Left at the provider: everything that the sender writes, or what a message was for.
+LEFT_ALL = Verdict("unsubscribed", "everything")
+LEFT = Verdict("unsubscribed", "purpose")
+
+
+def own_id(event: Any) -> str:
+    """An id made of all that an event says, for one that has none."""
+    return sha256(orjson.dumps(event, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def judgement(recipient: str, verdict: Verdict) -> Judgement:

@@ -7,6 +7,7 @@ from typing import Any
 from delivery.domain.bounces.verdicts import Verdict
 from delivery.domain.claims import Matcher
 from delivery.domain.provider_events.common import (
+    LEFT_ALL,
     Forged,
     Unreadable,
     claims,
@@ -60,6 +61,7 @@ _PLAIN = {
     "delivered": plainly("delivered", "delivered"),
     "complained": plainly("complaint", "abuse"),
     "rejected": plainly("soft", "refused"),
+    "unsubscribed": LEFT_ALL,
 }
 
 

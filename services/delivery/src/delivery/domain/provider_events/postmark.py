@@ -8,7 +8,18 @@ from typing import Any
 
 from delivery.domain.bounces.verdicts import Verdict
 from delivery.domain.claims import Matcher
-from delivery.domain.provider_events.common import Forged, Unreadable, claims, judgement, plainly, refused, softly, text
+from delivery.domain.provider_events.common import (
+    LEFT_ALL,
+    Forged,
+    Unreadable,
+    claims,
+    judgement,
+    own_id,
+    plainly,
+    refused,
+    softly,
+    text,
+)
 from delivery.domain.returns import Returned, returned_id
 
 # The header by which Postmark hands a message's own data back (composing writes it).
@@ -42,7 +53,8 @@ def returns(body: Any, matcher: Matcher, endpoint: str) -> list[Returned]:
         matcher.by_message_id(text(body, "Content")[:65536]),
     )
     kind = text(body, "RecordType")
-    id_ = f"{kind} {body.get('ID') or text(body, 'MessageID')} {recipient}"
+    named = body.get("ID") or text(body, "MessageID") or own_id(body)
+    id_ = " ".join(filter(None, (kind, str(named), recipient, text(body, "ChangedAt"))))
     return [
         Returned(
             returned_id("postmark", endpoint, id_), "postmark", (judgement(recipient, verdict),), about, vouched=True
@@ -55,6 +67,8 @@ _PLAIN = {"Delivery": plainly("delivered", "delivered"), "SpamComplaint": plainl
 
 def _verdict(body: Any) -> Verdict | None:
     kind, why = text(body, "RecordType"), text(body, "Type")
+    if kind == "SubscriptionChange":  # those for a bounce or a complaint have come as such; being let in lifts nothing
+        return LEFT_ALL if body.get("SuppressSending") is True and _by_hand(body) else None
     if kind != "Bounce":
         return _PLAIN.get(kind)
     if why in _ANSWERS:
@@ -65,3 +79,7 @@ def _verdict(body: Any) -> Verdict | None:
     if why == "HardBounce" and verdict.reason in {"other", "refused"}:  # Postmark judged; the words say nothing else
         return Verdict("hard", "bad_mailbox", verdict.status, verdict.reply)
     return verdict if why == "HardBounce" else softly(verdict)
+
+
+def _by_hand(body: Any) -> bool:
+    return text(body, "SuppressionReason") == "ManualSuppression"

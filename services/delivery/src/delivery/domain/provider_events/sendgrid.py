@@ -12,12 +12,15 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from delivery.domain.bounces.verdicts import Verdict
 from delivery.domain.claims import Matcher
 from delivery.domain.provider_events.common import (
+    LEFT,
+    LEFT_ALL,
     MOST_EVENTS,
     Forged,
     Unreadable,
     claims,
     delayed,
     judgement,
+    own_id,
     plainly,
     refused,
     softly,
@@ -27,6 +30,8 @@ from delivery.domain.returns import Returned, returned_id
 
 SIGNATURE = "x-twilio-email-event-webhook-signature"
 TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
+# By which SendGrid names the message in its events (composing writes it): not all of them have a Message-ID.
+ARGUMENT = "barid"
 
 
 def public_key(written: str) -> EllipticCurvePublicKey:
@@ -58,14 +63,24 @@ def returns(body: Any, matcher: Matcher, endpoint: str) -> list[Returned]:
         verdict = _verdict(event)
         if verdict is None:
             continue
-        about = claims(matcher.by_message_id(text(event, "smtp-id")), matcher.by_address(text(event, "return_path")))
-        id_ = text(event, "sg_event_id") or f"{event.get('event')} {text(event, 'sg_message_id')}"
+        about = claims(
+            matcher.by_address(text(event, ARGUMENT)),
+            matcher.by_address(text(event, "return_path")),
+            matcher.by_message_id(text(event, "smtp-id")),
+        )
+        id_ = text(event, "sg_event_id") or own_id(event)
         said = judgement(text(event, "email"), verdict)
         found.append(Returned(returned_id("sendgrid", endpoint, id_), "sendgrid", (said,), about, vouched=True))
     return found
 
 
-_PLAIN = {"delivered": plainly("delivered", "delivered"), "spamreport": plainly("complaint", "abuse")}
+# Who joins a group again there has told SendGrid, not us: nothing is lifted by it.
+_PLAIN = {
+    "delivered": plainly("delivered", "delivered"),
+    "spamreport": plainly("complaint", "abuse"),
+    "unsubscribe": LEFT_ALL,
+    "group_unsubscribe": LEFT,
+}
 
 
 def _verdict(event: Any) -> Verdict | None:

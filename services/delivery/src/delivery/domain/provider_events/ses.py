@@ -19,8 +19,20 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
 from delivery.domain.bounces.notices import told_by
+from delivery.domain.bounces.verdicts import Verdict
 from delivery.domain.claims import Matcher
-from delivery.domain.provider_events.common import Forged, Unreadable, claims, items, judgement, text
+from delivery.domain.provider_events.common import (
+    LEFT,
+    LEFT_ALL,
+    Forged,
+    Unreadable,
+    claims,
+    items,
+    judgement,
+    own_id,
+    plainly,
+    text,
+)
 from delivery.domain.returns import Returned, returned_id
 
 _CERTIFICATE = re.compile(
@@ -80,7 +92,7 @@ def returns(body: Any, matcher: Matcher, endpoint: str) -> list[Returned]:
         notice = json.loads(text(body, "Message"))
     except (ValueError, RecursionError) as error:
         raise Unreadable("the message in SNS's envelope is not SES's") from error
-    told = told_by(notice)
+    told = told_by(notice) or [(one, verdict) for verdict in _told_here(notice) for one in _recipients(notice)]
     if not told:
         return []
     headers = [(text(one, "name").lower(), text(one, "value")) for one in items(notice, "mail", "headers")]
@@ -91,7 +103,7 @@ def returns(body: Any, matcher: Matcher, endpoint: str) -> list[Returned]:
         matcher.by_message_id(text(notice, "mail", "commonHeaders", "messageId")),
     )
     kind = (text(notice, "notificationType") or text(notice, "eventType")).lower()
-    feedback = text(notice, kind, "feedbackId") or text(notice, kind, "timestamp")
+    feedback = text(notice, kind, "feedbackId") or text(notice, kind, "timestamp") or own_id(notice)
     id_ = f"{kind} {text(notice, 'mail', 'messageId')} {feedback}"
     return [
         Returned(
@@ -102,3 +114,21 @@ def returns(body: Any, matcher: Matcher, endpoint: str) -> list[Returned]:
             vouched=True,
         )
     ]
+
+
+def _told_here(notice: Any) -> list[Verdict]:
+    """What only events tell, which name their recipients as those of the mail."""
+    kind = text(notice, "eventType")
+    if kind == "Reject":  # SES found malware in what it had taken
+        return [plainly("soft", "content")]
+    if kind != "Subscription":
+        return []
+    wanted = notice["subscription"].get("newTopicPreferences") if isinstance(notice.get("subscription"), dict) else None
+    if isinstance(wanted, dict) and wanted.get("unsubscribeAll") is True:
+        return [LEFT_ALL]
+    topics = items(wanted, "topicSubscriptionStatus") or items(wanted, "topicDefaultSubscriptionStatus")
+    return [LEFT] if any(text(one, "subscriptionStatus") == "OptOut" for one in topics) else []
+
+
+def _recipients(notice: Any) -> list[str]:
+    return [one for one in items(notice, "mail", "destination") if isinstance(one, str)]
