@@ -48,7 +48,7 @@ class ExternalIdTaken(Conflict):
 
 
 class TwoPeople(Conflict):
-    """The address and the external id name two different contacts."""
+    """What was sent names two different contacts."""
 
     code = "two_people"
 

@@ -80,8 +80,9 @@ async def publish(tx: Connection, events: Sequence[Outgoing]) -> None:
 
 def _lead(contact: Row, consents: Sequence[Row]) -> dict[str, Any]:
     names = (
-        "email", "first_name", "last_name", "language", "timezone", "country", "external_id", "attributes", "tags",
-        "tracking", "created_at", "revision",
+        "email", "first_name", "last_name", "language", "timezone", "country", "external_id", "phone",
+        "phone_normalised", "company", "city", "owner", "stage", "attributes", "tags", "tracking", "created_at",
+        "revision",
     )  # fmt: skip
     return {
         **{name: contact[name] for name in names},

@@ -16,6 +16,7 @@ from contacts.api import (
     lists,
     privacy_requests,
     segments,
+    stages,
     suppression_lists,
     suppressions,
 )
@@ -33,6 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings=settings,
         routers=[
             contacts.router,
+            stages.router,
             attributes.router,
             lists.router,
             segments.router,

@@ -9,6 +9,7 @@ from common.contracts.base import UUID, AwareDatetime, EventData, Hash, JsonObje
 Service = Literal["contacts", "campaigns", "delivery", "analytics"]
 ConsentStatus = Literal["subscribed", "unsubscribed", "pending", "none"]
 Tracking = Literal["individual", "none"]
+Stage = Literal["subscriber", "lead", "marketing_qualified", "sales_qualified", "opportunity", "customer"]
 
 
 class PurposeConsent(Plain):
@@ -29,6 +30,12 @@ class LeadData(StateData):
     timezone: str | None = None
     country: str | None = None
     external_id: str | None = None
+    phone: str | None = Field(None, description="as it was typed")
+    phone_normalised: str | None = Field(None, description="E.164, if it can be called")
+    company: str | None = None
+    city: str | None = None
+    owner: str | None = Field(None, description="the id of the member who looks after the contact")
+    stage: Stage = "lead"
     attributes: JsonObject = {}
     tags: list[str] = []
     consents: list[PurposeConsent] = []

@@ -47,6 +47,10 @@ GRAMMAR = Grammar(
         "email": Field("email_normalised", ops=("eq", "in", "starts"), sortable=True),
         "score": Field("score", "number", sortable=True),
         "external_id": Field("external_id", ops=("eq", "in", "is")),
+        "phone": Field("phone_normalised", ops=("eq", "in", "is")),
+        "company": Field("company"),
+        "city": Field("city"),
+        "owner": Field("owner", ops=("eq", "in", "is")),
         "language": Field("language", ops=("eq", "ne", "in", "is")),
         "country": Field("country", ops=("eq", "ne", "in", "is")),
         "stage": Field("stage", ops=("eq", "ne", "in")),
@@ -72,6 +76,7 @@ async def list_contacts(
     filters: Filters = [],  # noqa: B006 - never written to
     sort: Sort = None,
     email: Annotated[Word, Query(description="an address, in any spelling of it")] = None,
+    phone: Annotated[Word, Query(description="a number, in any spelling; all who have it")] = None,
     tag: Word = None,
     list_id: UUID | None = None,
     q: Annotated[Word, Query(description="part of a name, address or external id; letter forms do not count")] = None,
@@ -83,6 +88,7 @@ async def list_contacts(
     where, args = [selection.where], list(selection.args)
     for fragment, value in (
         ("email_normalised = ${n}", _identity(email)),
+        ("phone_normalised = ${n}", await use_cases.read_phone(tx, caller.workspace_id, phone) if phone else None),
         (_TAGGED, tag),
         (_LISTED, list_id),
         (_MATCHING, q or None),
@@ -118,7 +124,10 @@ async def create_contact(
 async def put_contact(
     body: ContactPut, tx: Tx, caller: Caller, actor: ActingCaller, addresses: AddressReader, response: Response
 ) -> ContactDetail:
-    """Create the contact with this address or external id, or change it: what is omitted stays as it is."""
+    """Create the contact with this address or external id, or change it: what is omitted stays as it is.
+
+    With neither, the contact with this phone is changed, if only one has it.
+    """
     consent = body.consent.to_new() if body.consent else None
     row, is_new = await use_cases.put_contact(tx, caller.workspace_id, body.given(), consent, actor, addresses)
     response.status_code = 201 if is_new else 200

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import asyncpg
+from common.contracts.leads import Stage
 from pydantic import BaseModel, ConfigDict, Field
 
 from contacts.domain.import_options import Tag
@@ -44,9 +45,13 @@ class ContactFields(BaseModel):
     timezone: Short | None = Field(None, description="IANA name, like Asia/Tehran")
     country: Short | None = Field(None, description="ISO 3166-1, two letters")
     external_id: Key | None = None
+    phone: Short | None = Field(None, description="in any spelling; without +, a number of `country`")
+    company: Name | None = None
+    city: Name | None = None
+    owner: Key | None = Field(None, description="the id of the member who looks after the contact")
     attributes: Annotated[dict[str, Any], Field(max_length=500)] | None = {}
     tags: Annotated[list[Tag], Field(max_length=100)] | None = []
-    stage: Key | None = "lead"
+    stage: Stage | None = Field("lead", description="in the order of the lifecycle; each change is recorded")
 
     def given(self) -> dict[str, Any]:
         """Only what was sent: omitted is not empty."""
@@ -61,7 +66,7 @@ class ContactCreate(ContactFields):
 
 
 class ContactPut(ContactFields):
-    """The contact with this address or external id."""
+    """The contact with this address or external id; with neither, the one with this phone."""
 
     email: Annotated[str, Field(max_length=1000)] | None = None
     consent: ConsentIn | None = None
@@ -85,12 +90,19 @@ class ContactOut(BaseModel):
     timezone: str | None
     country: str | None
     external_id: str | None
+    phone: str | None
+    phone_normalised: str | None = Field(description="E.164; null if the number cannot be called as it is written")
+    company: str | None
+    city: str | None
+    owner: str | None
     attributes: dict[str, Any]
     tags: list[str]
     tracking: Tracking
     score: float
     grade: str | None
-    stage: str
+    stage: Stage
+    provenance: dict[str, Any] = Field(description="field → where the value comes from, if nobody typed it")
+    flags: list[str] = Field(description="what the address says of itself: role, disposable, freemail")
     revision: int
     created_at: datetime
     updated_at: datetime

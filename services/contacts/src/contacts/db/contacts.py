@@ -10,14 +10,16 @@ from common.db.pool import Connection
 from contacts.domain.addresses import Address
 
 _COLUMNS = """id, workspace_id, email, email_normalised, first_name, last_name, language, timezone, country,
-  external_id, attributes, tags, tracking, score, grade, stage, revision, created_at, updated_at"""
+  external_id, phone, phone_normalised, company, city, owner, attributes, tags, tracking, score, grade, stage,
+  provenance, flags, revision, created_at, updated_at"""
 
 _GET = f"select {_COLUMNS} from contacts where workspace_id = $1 and id = $2"  # noqa: S608
 
 _INSERT = f"""
 insert into contacts (workspace_id, id, email, email_normalised, address_hash, domain_hash, first_name, last_name,
-                      language, timezone, country, external_id, attributes, tags, tracking, stage)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                      language, timezone, country, external_id, phone, phone_normalised, company, city, owner,
+                      attributes, tags, tracking, stage, provenance, flags)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
 on conflict do nothing
 returning {_COLUMNS}
 """  # noqa: S608
@@ -26,7 +28,8 @@ _UPDATE = f"""
 update contacts
    set email = $3, email_normalised = $4, address_hash = coalesce($5, address_hash),
        domain_hash = coalesce($6, domain_hash), first_name = $7, last_name = $8, language = $9, timezone = $10,
-       country = $11, external_id = $12, attributes = $13, tags = $14, tracking = $15, stage = $16,
+       country = $11, external_id = $12, phone = $13, phone_normalised = $14, company = $15, city = $16, owner = $17,
+       attributes = $18, tags = $19, tracking = $20, stage = $21, provenance = $22, flags = $23,
        revision = revision + 1, updated_at = now()
  where workspace_id = $1 and id = $2
 returning {_COLUMNS}
@@ -38,10 +41,17 @@ select {_COLUMNS} from contacts
  order by id for update
 """  # noqa: S608
 
+_CALLED = f"""
+select {_COLUMNS} from contacts where workspace_id = $1 and phone_normalised = $2 order by id limit 20 for update
+"""  # noqa: S608
+
 _PAGE = "select {columns} from contacts where workspace_id = $1 and {where} order by {order} limit {limit}"
 
-_FIELDS = ("first_name", "last_name", "language", "timezone", "country", "external_id", "attributes", "tags")
-_FIELDS_AND_STATE = (*_FIELDS, "tracking", "stage")
+# In the order of the statements' parameters.
+_FIELDS_AND_STATE = (
+    "first_name", "last_name", "language", "timezone", "country", "external_id", "phone", "phone_normalised", "company",
+    "city", "owner", "attributes", "tags", "tracking", "stage", "provenance", "flags",
+)  # fmt: skip
 
 
 async def get(tx: Connection, workspace_id: UUID, contact_id: UUID) -> asyncpg.Record | None:
@@ -59,6 +69,11 @@ async def by_identity(
 ) -> list[asyncpg.Record]:
     """Who has this address or this external id, locked: nobody, one, or two people."""
     return await tx.fetch(_PEOPLE, workspace_id, email_normalised, external_id)
+
+
+async def by_phone(tx: Connection, workspace_id: UUID, normalised: str) -> list[asyncpg.Record]:
+    """Who has this number, locked: a family or an office may share one. Twenty at most."""
+    return await tx.fetch(_CALLED, workspace_id, normalised)
 
 
 async def insert(

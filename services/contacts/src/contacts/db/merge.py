@@ -70,8 +70,9 @@ _SUPPRESSED = """
 LEAD = """
 json_build_object('revision', {revision}, 'contact_id', n.id, 'email', n.email, 'first_name', n.first_name,
   'last_name', n.last_name, 'language', n.language, 'timezone', n.timezone, 'country', n.country,
-  'external_id', n.external_id, 'attributes', n.attributes, 'tags', n.tags, 'consents', {consents},
-  'tracking', n.tracking, 'created_at', n.created_at)::text
+  'external_id', n.external_id, 'phone', n.phone, 'phone_normalised', n.phone_normalised, 'company', n.company,
+  'city', n.city, 'owner', n.owner, 'stage', n.stage, 'attributes', n.attributes, 'tags', n.tags,
+  'consents', {consents}, 'tracking', n.tracking, 'created_at', n.created_at)::text
 """
 
 _OUTBOX = "insert into outbox (lane, topic, type, key, event_id, workspace_id, payload)"
@@ -191,7 +192,8 @@ told as (
   select 2, 'lead.updated', 'lead.updated.v1', n.id::text, n.row_id, $4, {lead}
     from (select h.id, h.row_id, h.email, h.first_name_to as first_name, h.last_name_to as last_name,
                  h.language_to as language, h.timezone_to as timezone, h.country_to as country,
-                 h.external_id_to as external_id, h.attributes_to as attributes, h.tags_to as tags,
+                 h.external_id_to as external_id, h.phone, h.phone_normalised, h.company, h.city, h.owner, h.stage,
+                 h.attributes_to as attributes, h.tags_to as tags,
                  h.tracking_to as tracking, h.created_at, h.revision, h.consent_to, h.consent_now from changed h) n),
 consent as (
   {outbox}

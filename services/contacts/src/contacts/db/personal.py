@@ -23,6 +23,14 @@ select jsonb_build_object('list_id', l.id, 'name', l.name, 'added_at', m.added_a
     "audiences": """
 select jsonb_build_object('campaign_id', m.campaign_id, 'decision', m.decision, 'reason', m.reason)
   from person p join audience_members m using (workspace_id, contact_id)""",
+    "stage_transitions": """
+select to_jsonb(t) - 'workspace_id' from person join stage_transitions t using (workspace_id, contact_id)
+ order by t.at""",
+    "contact_notes": """
+select to_jsonb(t) - 'workspace_id' from person join contact_notes t using (workspace_id, contact_id)
+ order by t.at""",
+    "contact_money": """
+select to_jsonb(t) - 'workspace_id' from person join contact_money t using (workspace_id, contact_id)""",
     "activity": """
 select to_jsonb(t) - 'workspace_id' from person join activity t using (workspace_id, contact_id) order by t.at""",
     "suppressions": """

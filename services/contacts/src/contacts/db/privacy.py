@@ -20,6 +20,9 @@ BLANK = (
     "delete from consents where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from list_members where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from personal_data where workspace_id = $1 and contact_id = any ($2::uuid[])",
+    "delete from stage_transitions where workspace_id = $1 and contact_id = any ($2::uuid[])",
+    "delete from contact_notes where workspace_id = $1 and contact_id = any ($2::uuid[])",
+    "delete from contact_money where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from activity where workspace_id = $1 and contact_id = any ($2::uuid[])",
     (
         "delete from import_rejects where workspace_id = $1 and address_hash in"

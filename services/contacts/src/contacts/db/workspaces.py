@@ -22,6 +22,12 @@ async def purposes(tx: Connection, workspace_id: UUID) -> list[dict[str, Any]]:
     return known
 
 
+async def time_zone(tx: Connection, workspace_id: UUID) -> str | None:
+    """The workspace's time zone; None before its first event came."""
+    found: str | None = await tx.fetchval("select time_zone from workspaces where workspace_id = $1", workspace_id)
+    return found
+
+
 _PUT = """
 insert into workspaces (workspace_id, name, postal_address, tracking_mode, languages, time_zone, weekend, purposes,
                         revision)

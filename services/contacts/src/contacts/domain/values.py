@@ -3,11 +3,14 @@
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from zoneinfo import available_timezones
+
+from common.contracts.leads import Stage
 
 AttributeType = Literal["text", "number", "boolean", "date"]
 ATTRIBUTE_TYPES: tuple[AttributeType, ...] = ("text", "number", "boolean", "date")
+STAGES: tuple[Stage, ...] = get_args(Stage)
 TEXT_CHARACTERS = 10_000
 NAME_CHARACTERS = 500
 
@@ -50,6 +53,14 @@ def timezone(text: str) -> str:
     if zone is None:
         raise WrongValue(f"{text[:60]!r} is not a time zone's name, like Asia/Tehran")
     return zone
+
+
+def stage(text: str) -> str:
+    """A lifecycle stage, in any case and with any separator. Raises WrongValue."""
+    name = re.sub(r"\W+", "_", text.strip().lower())
+    if name not in STAGES:
+        raise WrongValue(f"{text[:40]!r} is not a stage; one of {', '.join(STAGES)}")
+    return name
 
 
 def detect(text: str) -> AttributeType:

@@ -9,8 +9,8 @@ from common.db.pool import Connection
 from common.ids import new_id
 
 from contacts import events
-from contacts.db import attributes, consents, contacts
-from contacts.domain import values
+from contacts.db import attributes, consents, contacts, stages, workspaces
+from contacts.domain import phones, values
 from contacts.domain.addresses import Address, Addresses, NotAnAddress
 from contacts.domain.values import WrongValue
 from contacts.errors import (
@@ -27,9 +27,13 @@ from contacts.use_cases.consents import Actor, NewConsent, append_consent
 Fields = Mapping[str, Any]
 _EMPTY: dict[str, Any] = {
     "first_name": None, "last_name": None, "language": None, "timezone": None, "country": None, "external_id": None,
-    "attributes": {}, "tags": [], "tracking": "none", "stage": "lead",
+    "phone": None, "phone_normalised": None, "company": None, "city": None, "owner": None, "attributes": {}, "tags": [],
+    "tracking": "none", "stage": "lead", "provenance": {}, "flags": [],
 }  # fmt: skip
-_CHECKS = {"language": values.language, "country": values.country, "timezone": values.timezone}
+_CHECKS = {
+    "language": values.language, "country": values.country, "timezone": values.timezone, "phone": phones.check,
+}  # fmt: skip
+_TYPED = {"first_name", "last_name", "language", "timezone", "country", "phone", "company", "city"}
 
 
 def read_address(addresses: Addresses, email: str) -> Address:
@@ -38,6 +42,11 @@ def read_address(addresses: Addresses, email: str) -> Address:
         return addresses.read(email)
     except NotAnAddress as error:
         raise InvalidAddress(str(error), where="/email", mend="Send one address, like name@example.org") from error
+
+
+async def read_phone(tx: Connection, workspace_id: UUID, text: str) -> str:
+    """A number by which contacts are looked for; empty if it cannot be called."""
+    return phones.normalise(text, await _region(tx, workspace_id)) or ""
 
 
 async def create_contact(
@@ -79,15 +88,20 @@ async def put_contact(
     Raises TwoPeople, and what create_contact and change_contact raise.
     """
     address = read_address(addresses, fields["email"]) if fields.get("email") else None
-    if address is None and not fields.get("external_id"):
-        raise InvalidField("an address or an external id is needed", where="/email", mend="Send email or external_id")
-    people = await contacts.by_identity(
-        tx, workspace_id, address.normalised if address else None, fields.get("external_id")
-    )
+    if address is not None or fields.get("external_id"):
+        people = await contacts.by_identity(
+            tx, workspace_id, address.normalised if address else None, fields.get("external_id")
+        )
+    elif fields.get("phone"):
+        people = await contacts.by_phone(tx, workspace_id, await _called(tx, workspace_id, fields))
+    else:
+        raise InvalidField(
+            "an address, an external id or a phone is needed", where="/email", mend="Send email, external_id or phone"
+        )
     if len(people) > 1:
         raise TwoPeople(
             contact_ids=[str(person["id"]) for person in people],
-            mend="Send one of the two, or change one contact first",
+            mend="Send what only one of them has, or change one contact first",
         )
     if not people:
         if address is None:
@@ -136,6 +150,8 @@ async def _change(
     result: asyncpg.Record = contact
     if after != before:
         result = await _write(tx, workspace_id, contact, address, after)
+        if after["stage"] != before["stage"]:
+            await stages.record(tx, workspace_id, contact["id"], before["stage"], after["stage"], actor.name, "manual")
         told.append(events.lead_updated(result, await consents.of_contact(tx, workspace_id, contact["id"])))
     await events.publish(tx, told)
     return result
@@ -167,7 +183,28 @@ async def _applied(tx: Connection, workspace_id: UUID, before: Fields, fields: F
     elif given:
         merged = {**before["attributes"], **await _attributes(tx, workspace_id, given)}
         after["attributes"] = {name: value for name, value in merged.items() if value is not None}
+    if not after["phone"]:
+        after["phone_normalised"] = None
+    elif "phone" in fields or "country" in fields:
+        region = after["country"] or await _region(tx, workspace_id)
+        after["phone_normalised"] = phones.normalise(after["phone"], region)
+    typed = _TYPED & set(fields)
+    after["provenance"] = {name: told for name, told in before["provenance"].items() if name not in typed}
     return after
+
+
+async def _called(tx: Connection, workspace_id: UUID, fields: Fields) -> str:
+    region = _checked("country", fields["country"]) if fields.get("country") else await _region(tx, workspace_id)
+    normalised = phones.normalise(_checked("phone", fields["phone"]), region)
+    if normalised is None:
+        raise InvalidField(
+            "nobody can be found by a number that cannot be called", where="/phone", mend="Send it with + and prefix"
+        )
+    return normalised
+
+
+async def _region(tx: Connection, workspace_id: UUID) -> str | None:
+    return phones.region_of(await workspaces.time_zone(tx, workspace_id))
 
 
 def _checked(name: str, value: Any) -> Any:
