@@ -1,7 +1,7 @@
 """Valid bodies for operations whose schema does not say enough, and what the seeds make, in order.
 
-`{sender_id}` becomes an id of the calling workspace, `{n}` a number of its own, `{tomorrow}`
-a time. Uploads are httpx options.
+`{sender_id}` becomes an id of the calling workspace, `{contact_id:2}` another one, `{n}` a number of its own,
+`{tomorrow}` a time. Uploads are httpx options.
 """
 
 from typing import Any
@@ -44,6 +44,7 @@ BODIES: dict[str, Any] = {
         "files": {"file": ("people.csv", _CSV, "text/csv")},
         "data": {"options": {"mapping": {"Email": "email"}, "list_ids": ["{list_id}"]}},
     },
+    "create_merge": {"contact_id": "{contact_id}", "merged_contact_id": "{contact_id:2}"},
     "create_privacy_request": {"kind": "export", "contact_id": "{contact_id}"},
     "import_suppressions": {
         "files": {"file": ("list.txt", "left{n}@example.com\nnobody\n", "text/plain")},
@@ -84,9 +85,7 @@ BODIES: dict[str, Any] = {
 SEEDS: dict[str, tuple[str, ...]] = {
     "contacts": (
         "create_attribute",
-        "create_contact",
-        "create_contact",
-        "create_contact",
+        *["create_contact"] * 5,
         "create_list",
         "create_list",
         "add_list_members",
@@ -100,6 +99,8 @@ SEEDS: dict[str, tuple[str, ...]] = {
         "create_export",
         "create_export",
         "create_privacy_request",
+        "create_merge",
+        "create_merge",
     ),
     "campaigns": (
         "create_sender",

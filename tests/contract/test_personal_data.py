@@ -26,6 +26,7 @@ NOT_TOLD = {
     "delivery": {},
     "analytics": {
         "tombstones": "only of those who were erased",
+        "merged": "who became whom, which contacts tells",
         "score_due": "when a score is reckoned next, for seconds",
         "clicks": "the clicks that `facts` has, for judging machines",
     },
@@ -71,7 +72,7 @@ async def test_much_is_told_in_parts_that_events_can_carry(postgres) -> None:
         "many": "select jsonb_build_object('n', n) from person, generate_series(1, 1000) n",
     }
     async with service_database(postgres, "campaigns") as database, database.worker.transaction() as tx:
-        found = [part async for part in parts(tx, statements, new_id(), new_id(), [])]
+        found = [part async for part in parts(tx, statements, new_id(), [new_id()], [])]
     assert max(len(json.dumps(part)) for part in found) < PART_BYTES * 2
     rows = {name: [row for part in found for row in part.get(name, [])] for name in statements}
     assert [len(rows[name]) for name in statements] == [3, 1, 1000]

@@ -219,11 +219,11 @@ def _filled(value: Any, workspace: Workspace, n: int) -> Any:
         return [_filled(one, workspace, n) for one in value]
     if isinstance(value, tuple):
         return tuple(_filled(one, workspace, n) for one in value)
-    if isinstance(value, str) and (match := re.fullmatch(r"{(\w+_id)s?}", value)):
-        found = workspace.candidates(match[1])
-        if not found:
+    if isinstance(value, str) and (match := re.fullmatch(r"{(\w+_id)s?(?::(\d))?}", value)):
+        found, place = workspace.candidates(match[1]), int(match[2] or 1) - 1
+        if len(found) <= place:
             raise LookupError(f"the seeds make nothing for {value}")
-        return found[0]
+        return found[place]
     if value == "{tomorrow}":
         return (datetime.now(UTC) + timedelta(days=1)).isoformat()
     return value.replace("{n}", str(n)) if isinstance(value, str) else value

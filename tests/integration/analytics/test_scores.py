@@ -113,3 +113,32 @@ async def test_a_rule_that_makes_no_sense_is_refused_and_says_where(
 async def test_an_unknown_lead_is_not_found(api: Any) -> None:
     answer = await api.get(f"/v1/leads/{uuid4()}/score")
     assert (answer.status_code, answer.json()["code"]) == (404, "lead_not_found")
+
+
+def merged(workspace_id: UUID, gone: UUID, kept: UUID, revision: int = 1, *, active: bool = True) -> Outgoing:
+    data = leads.LeadMergedV1(merged_id=gone, contact_id=kept, active=active, revision=revision)
+    return Outgoing(workspace_id, data)
+
+
+@pytest.mark.parametrize("merged_first", [True, False])
+async def test_what_a_merged_contact_did_counts_for_whom_it_became_until_that_is_taken_back(
+    analytics_db: Any, api: Any, workspace_id: UUID, merged_first: bool
+) -> None:
+    kept, gone = uuid4(), uuid4()
+    later = NOW + timedelta(days=1)  # nothing of a click in the future has decayed
+    clicks = [click(workspace_id, kept, at=later), click(workspace_id, gone, at=later)]
+    told = merged(workspace_id, gone, kept)
+    for one in [told, *clicks] if merged_first else [*clicks, told]:
+        await deliver(analytics_db.worker, scoring(0), [one, one])
+        await score_later(analytics_db)
+    shown = (await api.get("/v1/leads")).json()["items"]
+    assert [(one["contact_id"], one["score"]) for one in shown] == [(str(kept), 20.0)]
+    assert (await api.get(f"/v1/leads/{kept}/score")).json()["score"] == 20
+    await deliver(analytics_db.worker, scoring(0), [merged(workspace_id, gone, kept, 2, active=False), told])
+    await score_later(analytics_db)
+    shown = (await api.get("/v1/leads")).json()["items"]
+    assert {(one["contact_id"], one["score"]) for one in shown} == {(str(kept), 10.0), (str(gone), 10.0)}
+    scored = [event.data for event in await outbox_events(analytics_db.worker)]
+    for person in (kept, gone):
+        revisions = [one.revision for one in scored if one.contact_id == person]
+        assert revisions == sorted(set(revisions))

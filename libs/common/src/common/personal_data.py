@@ -13,22 +13,31 @@ from common.db.pool import Connection
 PART_BYTES = 256 * 1024
 PREFETCH_ROWS = 200
 
-# Table → statement. It reads `person` (workspace_id, contact_id, hashes: the keyed hashes of the addresses), which is
-# one row, and answers with one column: a JSON object for each row.
+# Table → statement. It reads `person` (workspace_id, contact_id, hashes: the keyed hashes of the addresses), which has
+# a row for the contact and one for each that was merged into it, and answers with one column: a JSON object a row.
 Statements = Mapping[str, str]
 Tables = dict[str, list[object]]
 
-_PERSON = "with person as (select $1::uuid as workspace_id, $2::uuid as contact_id, $3::bytea[] as hashes)"
+# The hashes stand in one row, so that nothing is found twice by them.
+_PERSON = """
+with person as (
+  select $1::uuid as workspace_id, p.id as contact_id, case when p.n = 1 then $3::bytea[] else '{}' end as hashes
+    from unnest($2::uuid[]) with ordinality p (id, n))
+"""
 
 
 async def parts(
-    tx: Connection, statements: Statements, workspace_id: UUID, contact_id: UUID, hashes: Sequence[bytes]
+    tx: Connection, statements: Statements, workspace_id: UUID, contact_ids: Sequence[UUID], hashes: Sequence[bytes]
 ) -> AsyncIterator[Tables]:
-    """All rows about a person, in parts that events can carry; one empty part if there are none."""
+    """All rows about a person, in parts that events can carry; one empty part if there are none.
+
+    `contact_ids`: the contact's, and those of contacts that were merged into it.
+    """
     part: Tables = {}
     size = told = 0
     for table, statement in statements.items():
-        async for row in tx.cursor(f"{_PERSON} {statement}", workspace_id, contact_id, hashes, prefetch=PREFETCH_ROWS):
+        rows = tx.cursor(f"{_PERSON} {statement}", workspace_id, contact_ids, hashes, prefetch=PREFETCH_ROWS)
+        async for row in rows:
             length = len(orjson.dumps(row[0], default=str))
             if size and size + length > PART_BYTES:
                 yield part
@@ -48,7 +57,8 @@ async def numbered(
     hashes = [bytes.fromhex(one) for one in asked.address_hashes]
     waiting: Tables | None = None
     n = 1
-    async for part in parts(tx, statements, request.workspace_id, asked.contact_id, hashes):
+    people = [asked.contact_id, *asked.merged_ids]
+    async for part in parts(tx, statements, request.workspace_id, people, hashes):
         if waiting is not None:
             yield {**about, "n": n, "last": False, "tables": waiting}
             n += 1

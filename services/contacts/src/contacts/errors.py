@@ -181,3 +181,15 @@ class StillCollecting(Conflict):
     """Not every service has told yet what it keeps of the person."""
 
     code = "still_collecting"
+
+
+class MergeNotFound(NotFound):
+    """There is no such merge in this workspace."""
+
+    code = "merge_not_found"
+
+
+class CannotMerge(Conflict):
+    """These two contacts cannot be merged, or not be told apart again."""
+
+    code = "cannot_merge"

@@ -11,6 +11,7 @@ from contacts.db.republish import What
 from contacts.settings import Settings
 from contacts.use_cases.attributes import INDEX_JOB, run_index_job
 from contacts.use_cases.audiences import FREEZE_AUDIENCE
+from contacts.use_cases.duplicates import find_everywhere
 from contacts.use_cases.import_job import fail_import, run_import
 from contacts.use_cases.imports import IMPORT_JOB
 from contacts.use_cases.personal_data import forget_fetched
@@ -24,6 +25,7 @@ KINDS = (
 )
 PERIODICS = (
     Periodic("lift_expired_suppressions", 60.0, lift_expired),
+    Periodic("duplicates", 6 * 3600.0, find_everywhere),
     Periodic("personal_data", 3600.0, forget_fetched),
     Periodic("idempotency_keys", 3600.0, forget_old_keys),
 )

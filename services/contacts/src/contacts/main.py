@@ -11,6 +11,7 @@ from contacts.api import (
     audiences,
     consents,
     contacts,
+    duplicates,
     exports,
     imports,
     lists,
@@ -33,6 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="Barid contacts",
         settings=settings,
         routers=[
+            duplicates.router,
             contacts.router,
             stages.router,
             attributes.router,

@@ -51,6 +51,17 @@ class LeadUpdatedV1(LeadData):
     """A contact changed. Not published for scores."""
 
 
+class LeadMergedV1(StateData):
+    """Two contacts are one person: `merged_id` has become `contact_id`. Not `active`: that was taken back.
+
+    The revision counts per merged contact. What was told of the merged one before or is told later is the other's.
+    """
+
+    merged_id: UUID
+    contact_id: UUID
+    active: bool
+
+
 class LeadErasedV1(EventData):
     """A person's data must go everywhere; the ids stay as a permanent tombstone."""
 
@@ -73,6 +84,7 @@ class LeadExportRequestedV1(EventData):
     contact_id: UUID
     request_id: UUID
     address_hashes: list[Hash]
+    merged_ids: list[UUID] = Field([], description="contacts that have become this one")
 
 
 class LeadExportedV1(EventData):

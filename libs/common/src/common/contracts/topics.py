@@ -56,6 +56,13 @@ TOPICS: tuple[Topic, ...] = (
         personal=True,
     ),
     Topic(
+        "lead.merged",
+        leads.LeadMergedV1,
+        "merged_id",
+        ("contacts",),
+        ("delivery.main", "analytics.scoring"),
+    ),
+    Topic(
         "lead.erased",
         leads.LeadErasedV1,
         "contact_id",

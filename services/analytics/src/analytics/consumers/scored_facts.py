@@ -6,6 +6,7 @@ from typing import Any
 
 from common.contracts.email import EmailReclassifiedV1, TrackedData
 from common.contracts.envelope import Received
+from common.contracts.leads import LeadMergedV1
 from common.db.pool import Connection
 
 from analytics.db import scores
@@ -43,3 +44,15 @@ async def score_anew(tx: Connection, events: Sequence[Received[EmailReclassified
     )
     if people:
         await scores.note_due(tx, people)
+
+
+async def follow_merges(tx: Connection, events: Sequence[Received[LeadMergedV1]]) -> None:
+    """What a merged contact did counts for the one it became, until the merge is taken back."""
+    await scores.merge(
+        tx,
+        [event.workspace_id for event in events],
+        [event.data.merged_id for event in events],
+        [event.data.contact_id for event in events],
+        [event.data.active for event in events],
+        [event.data.revision for event in events],
+    )

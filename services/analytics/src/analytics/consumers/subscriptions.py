@@ -7,7 +7,7 @@ from common.web.access import access_consumer
 from analytics.consumers.email_facts import count_touch, store_bounces, store_clicks, store_deferrals, store_status
 from analytics.consumers.lead_erased import forget_facts, forget_scores
 from analytics.consumers.personal_data import tell_person
-from analytics.consumers.scored_facts import note_for_scoring, score_anew
+from analytics.consumers.scored_facts import follow_merges, note_for_scoring, score_anew
 from analytics.db import drift, projections
 
 OPEN_SETTLE_S = 0.0
@@ -52,6 +52,7 @@ def scoring(click_settle_s: float) -> Consumer:
         "analytics.scoring",
         (
             Subscription(leads.LeadErasedV1, forget_scores),
+            Subscription(leads.LeadMergedV1, follow_merges),
             Subscription(email.EmailOpenedV1, note_for_scoring("email.opened", OPEN_SETTLE_S), keyed_by_event=True),
             Subscription(email.EmailClickedV1, note_for_scoring("email.clicked", click_settle_s), keyed_by_event=True),
             Subscription(

@@ -45,7 +45,45 @@ delete from score_due d using (
   order by due_at limit $1 for update skip locked
 ) due
 where d.workspace_id = due.workspace_id and d.contact_id = due.contact_id and d.due_at = due.due_at
-returning d.workspace_id, d.contact_id
+returning d.workspace_id, coalesce((select m.contact_id from merged m where m.workspace_id = d.workspace_id
+                                       and m.merged_id = d.contact_id and m.active), d.contact_id) as contact_id
+"""
+
+# The highest revision stands. Both are scored anew: the one with the other's events, or without them; the other by
+# itself again. While it is merged its score stays as it is, for its revision, and is not shown.
+_MERGE = """
+with told as (
+  insert into merged as m (workspace_id, merged_id, contact_id, active, revision)
+  select distinct on (w, g) w, g, c, active, revision
+    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::bigint[]) as t (w, g, c, active, revision)
+   order by w, g, revision desc
+  on conflict (workspace_id, merged_id) do update
+     set contact_id = excluded.contact_id, active = excluded.active, revision = excluded.revision
+   where excluded.revision > m.revision
+  returning workspace_id, merged_id, contact_id, active
+)
+insert into score_due (workspace_id, contact_id, due_at)
+select distinct t.workspace_id, p.id, now()
+  from told t cross join lateral unnest(array[t.contact_id, t.merged_id]) p (id)
+ where exists (select from score_events e where e.workspace_id = t.workspace_id
+                and e.contact_id in (t.contact_id, t.merged_id))
+   and not (t.active and p.id = t.merged_id)
+ order by 1, 2
+on conflict do nothing
+"""
+
+_EVENTS = """
+select e.* from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, contact_id)
+ cross join lateral (
+   select k.workspace_id, k.contact_id, s.event_id, s.type, s.at from score_events s
+    where s.workspace_id = k.workspace_id and s.counts_at <= now()
+      and s.contact_id = any(array(select k.contact_id union all
+                                   select m.merged_id from merged m where m.workspace_id = k.workspace_id
+                                                                     and m.contact_id = k.contact_id and m.active))
+      and not exists (select from clicks c where c.workspace_id = s.workspace_id and c.event_id = s.event_id
+                                             and c.rule is not null)
+    order by s.at desc, s.event_id limit $3
+ ) e
 """
 
 _SAVE = """
@@ -86,23 +124,26 @@ async def take_due(tx: Connection, limit: int) -> list[tuple[UUID, UUID]]:
 
 
 async def events_of(tx: Connection, pairs: Sequence[tuple[UUID, UUID]]) -> list[Record]:
-    """The newest events of each contact that count by now, at most 500."""
+    """The newest events of each contact, and of those merged into it, that count by now: at most 500."""
     workspaces, contacts = zip(*pairs, strict=True)
     return await tx.fetch(
-        """
-        select e.* from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, contact_id)
-        cross join lateral (
-          select workspace_id, contact_id, event_id, type, at from score_events s
-          where s.workspace_id = k.workspace_id and s.contact_id = k.contact_id and s.counts_at <= now()
-            and not exists (select from clicks m where m.workspace_id = s.workspace_id and m.event_id = s.event_id
-                                                   and m.rule is not null)
-          order by at desc, event_id limit $3
-        ) e
-        """,
+        _EVENTS,
         workspaces,
         contacts,
         EVENTS_READ,
     )
+
+
+async def merge(
+    tx: Connection,
+    workspace_ids: Sequence[UUID],
+    merged_ids: Sequence[UUID],
+    contact_ids: Sequence[UUID],
+    active: Sequence[bool],
+    revisions: Sequence[int],
+) -> None:
+    """Contacts became others, or are themselves again; the highest revision of each stands."""
+    await tx.execute(_MERGE, workspace_ids, merged_ids, contact_ids, active, revisions)
 
 
 async def save(tx: Connection, scores: Sequence[tuple[UUID, UUID, Score]]) -> list[Record]:
@@ -124,6 +165,8 @@ async def page(tx: Connection, workspace_id: UUID, limit: int, after: tuple[Any,
         """
         select contact_id, score, grade, reasons, revision, updated_at from lead_scores
         where workspace_id = $1 and (score, contact_id) < ($2::float8, $3::uuid)
+          and not exists (select from merged m where m.workspace_id = lead_scores.workspace_id and m.active
+                                                 and m.merged_id = lead_scores.contact_id)
         order by score desc, contact_id desc limit $4
         """,
         workspace_id,
@@ -135,6 +178,14 @@ async def page(tx: Connection, workspace_id: UUID, limit: int, after: tuple[Any,
 
 async def forget(tx: Connection, workspace_ids: Sequence[UUID], contact_ids: Sequence[UUID]) -> None:
     """Delete the scores of erased people, and what they came from."""
+    await tx.execute(
+        """
+        delete from merged d using unnest($1::uuid[], $2::uuid[]) as e (workspace_id, contact_id)
+        where d.workspace_id = e.workspace_id and d.merged_id = e.contact_id
+        """,
+        workspace_ids,
+        contact_ids,
+    )
     for table in ("score_due", "score_events", "lead_scores"):
         await tx.execute(
             f"""

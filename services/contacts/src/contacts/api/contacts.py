@@ -24,7 +24,7 @@ from contacts.api.schemas import (
     consents_out,
     contact_out,
 )
-from contacts.db import consents, contacts, lists, suppressions
+from contacts.db import consents, contacts, lists, merges, suppressions
 from contacts.errors import (
     ContactExists,
     ContactNotFound,
@@ -140,6 +140,14 @@ async def get_contact(contact_id: UUID, tx: Tx, caller: Caller, response: Respon
     """One contact, with its score, stage and consents."""
     row = await contacts.get(tx, caller.workspace_id, contact_id)
     if row is None:
+        merged = await merges.into(tx, caller.workspace_id, contact_id)
+        if merged is not None:
+            raise ContactNotFound(
+                "This contact was merged into another",
+                contact_id=str(contact_id),
+                merged_into=str(merged),
+                mend=f"Read {merged}",
+            )
         raise ContactNotFound(contact_id=str(contact_id))
     return await _detail(tx, caller.workspace_id, row, response)
 

@@ -15,11 +15,12 @@ select from contacts c join (select distinct w, i from unnest($1::uuid[], $2::uu
 """
 _INSERT = """
 insert into activity (workspace_id, event_id, contact_id, type, at, campaign_id, message_id, machine)
-select w, e, i, k, at, c, m, coalesce(r.machine, t.machine)
+select w, e, coalesce(a.contact_id, i), k, at, c, m, coalesce(r.machine, t.machine)
   from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::uuid[], $7::uuid[],
               $8::boolean[]) as t(w, e, i, k, at, c, m, machine)
   left join reclassified r on r.workspace_id = t.w and r.event_id = t.e
- where not exists (select from tombstones x where x.workspace_id = t.w and x.contact_id = t.i)
+  left join contact_aliases a on a.workspace_id = t.w and a.alias_id = t.i
+ where not exists (select from tombstones x where x.workspace_id = t.w and x.contact_id in (t.i, a.contact_id))
  order by t.w, t.e
 on conflict do nothing
 """

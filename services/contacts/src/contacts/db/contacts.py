@@ -108,6 +108,11 @@ async def update(
     )
 
 
+async def remove(tx: Connection, workspace_id: UUID, contact_id: UUID) -> None:
+    """Take a contact out; what else is known of it is somebody else's business."""
+    await tx.execute("delete from contacts where workspace_id = $1 and id = $2", workspace_id, contact_id)
+
+
 async def page(
     tx: Connection, workspace_id: UUID, where: str, order: str, limit: int, args: Sequence[Any]
 ) -> list[asyncpg.Record]:

@@ -42,6 +42,9 @@ select jsonb_build_object('scope', s.scope, 'reason', s.reason, 'active', s.acti
     "import_rejects": """
 select jsonb_build_object('import_id', r.import_id, 'row', r.row, 'code', r.code, 'cells', r.cells)
   from person p join import_rejects r on r.workspace_id = p.workspace_id and r.address_hash = any(p.hashes)""",
+    "merged": """
+select jsonb_build_object('contact_id', a.alias_id)
+  from person join contact_aliases a using (workspace_id, contact_id)""",
     "privacy_requests": """
 select jsonb_build_object('kind', t.kind, 'created_at', t.created_at, 'completed_at', t.completed_at)
   from person join privacy_requests t using (workspace_id, contact_id)""",

@@ -10,7 +10,10 @@ from common.db.pool import Connection
 # Set-based: one statement per table, whatever the number of people.
 _BURY = """
 insert into tombstones (workspace_id, contact_id, address_hash, request_id)
-select c.workspace_id, c.id, c.address_hash, $3 from contacts c where c.workspace_id = $1 and c.id = any ($2)
+select c.workspace_id, c.id, c.address_hash, $3::uuid from contacts c where c.workspace_id = $1 and c.id = any ($2)
+union all
+select a.workspace_id, a.alias_id, a.address_hash, $3::uuid from contact_aliases a
+ where a.workspace_id = $1 and a.alias_id = any ($2)
 on conflict do nothing
 returning address_hash
 """
@@ -19,6 +22,12 @@ BLANK = (
     "delete from contacts where workspace_id = $1 and id = any ($2::uuid[])",
     "delete from consents where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from list_members where workspace_id = $1 and contact_id = any ($2::uuid[])",
+    "delete from contact_merges where workspace_id = $1 and (kept_id = any ($2::uuid[]) or gone_id = any ($2::uuid[]))",
+    "delete from contact_aliases where workspace_id = $1 and alias_id = any ($2::uuid[])",
+    (
+        "delete from duplicate_pairs"
+        " where workspace_id = $1 and (first_id = any ($2::uuid[]) or second_id = any ($2::uuid[]))"
+    ),
     "delete from personal_data where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from stage_transitions where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from contact_notes where workspace_id = $1 and contact_id = any ($2::uuid[])",

@@ -1,7 +1,7 @@
 """What delivery saw and has blocked already: written down here, the authority, and answered by name (caused_by)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from common.db.pool import Connection
 from common.ids import new_id
 
 from contacts import events
-from contacts.db import consents, contacts, suppressions
+from contacts.db import consents, contacts, merges, suppressions
 from contacts.db.consents import ConsentRecord
 from contacts.db.suppressions import Suppression
 from contacts.use_cases.purposes import list_purposes
@@ -43,8 +43,11 @@ class Leaving:
 
 
 async def suppress_addresses(tx: Connection, blocks: Sequence[Block]) -> None:
-    """Suppress the contacts' addresses. Who is erased since has a tombstone, and delivery erased the block too."""
+    """Suppress the contacts' addresses, those of merged ones too. Who is erased since has a tombstone, and delivery
+    erased the block.
+    """
     hashes = await contacts.hashes(tx, [b.workspace_id for b in blocks], [b.contact_id for b in blocks])
+    hashes |= await merges.hashes(tx, [b.workspace_id for b in blocks], [b.contact_id for b in blocks])
     rows = await suppressions.put(
         tx,
         [
@@ -68,6 +71,13 @@ async def record_leavings(tx: Connection, leavings: Sequence[Leaving]) -> None:
     """Append to the ledger and tell; leaving everything leaves every purpose and suppresses the address."""
     there = await contacts.lock_all(tx, [x.workspace_id for x in leavings], [x.contact_id for x in leavings])
     kept = [leaving for leaving in leavings if (leaving.workspace_id, leaving.contact_id) in there]
+    gone = [leaving for leaving in leavings if (leaving.workspace_id, leaving.contact_id) not in there]
+    if gone:
+        # Whom they were merged into, as they are now that nobody can merge them under our hands.
+        now = await merges.current(tx, [x.workspace_id for x in gone], [x.contact_id for x in gone])
+        merged = [replace(x, contact_id=now[x.contact_id]) for x in gone if now[x.contact_id] != x.contact_id]
+        there = await contacts.lock_all(tx, [x.workspace_id for x in merged], [x.contact_id for x in merged])
+        kept += [leaving for leaving in merged if (leaving.workspace_id, leaving.contact_id) in there]
     purposes: dict[UUID, list[UUID]] = {}
     for workspace_id in {leaving.workspace_id for leaving in kept if leaving.everything}:
         purposes[workspace_id] = [purpose.id for purpose in await list_purposes(tx, workspace_id)]
@@ -95,5 +105,5 @@ async def record_leavings(tx: Connection, leavings: Sequence[Leaving]) -> None:
     await events.publish(tx, [events.consent_changed(state) for state in changed])
     await suppress_addresses(
         tx,
-        [Block(x.workspace_id, x.contact_id, x.block_id, "unsubscribed_all", x.at) for x in kept if x.everything],
+        [Block(x.workspace_id, x.contact_id, x.block_id, "unsubscribed_all", x.at) for x in leavings if x.everything],
     )

@@ -17,7 +17,7 @@ from common.outbox.writer import Outgoing
 from common.personal_data import parts
 
 from contacts import events
-from contacts.db import contacts, personal, privacy
+from contacts.db import contacts, merges, personal, privacy
 from contacts.domain.exports.spreadsheets import guarded
 from contacts.errors import ContactNotFound, PrivacyRequestNotFound, StillCollecting
 from contacts.use_cases.erasure import SERVICES
@@ -32,9 +32,11 @@ async def request_export(tx: Connection, workspace_id: UUID, contact_id: UUID, r
     request_id = new_id()
     row = await privacy.insert(tx, workspace_id, request_id, "export", contact_id, requested_by)
     assert row is not None  # noqa: S101
+    aliases = await merges.aliases(tx, workspace_id, contact_id)
+    people = [contact_id, *(one["alias_id"] for one in aliases)]
     found = await contacts.hashes(tx, [workspace_id], [contact_id])
-    hashes = list(found.values())
-    own = [part async for part in parts(tx, personal.STATEMENTS, workspace_id, contact_id, hashes)]
+    hashes = [*found.values(), *(one["address_hash"] for one in aliases)]
+    own = [part async for part in parts(tx, personal.STATEMENTS, workspace_id, people, hashes)]
     await keep_parts(
         tx,
         [
@@ -43,7 +45,10 @@ async def request_export(tx: Connection, workspace_id: UUID, contact_id: UUID, r
         ],
     )
     asked = LeadExportRequestedV1(
-        contact_id=contact_id, request_id=request_id, address_hashes=[one.hex() for one in hashes]
+        contact_id=contact_id,
+        request_id=request_id,
+        address_hashes=[one.hex() for one in hashes],
+        merged_ids=people[1:],
     )
     await events.publish(tx, [Outgoing(workspace_id, asked)])
     return row

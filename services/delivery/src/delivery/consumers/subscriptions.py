@@ -10,13 +10,20 @@ from common.contracts.campaigns import (
     SenderChangedV1,
     WorkspaceChangedV1,
 )
-from common.contracts.leads import ConsentChangedV1, LeadErasedV1, LeadExportRequestedV1, SuppressionChangedV1
+from common.contracts.leads import (
+    ConsentChangedV1,
+    LeadErasedV1,
+    LeadExportRequestedV1,
+    LeadMergedV1,
+    SuppressionChangedV1,
+)
 from common.web.access import access_consumer
 
 from delivery.consumers.audiences import AddRecipients
 from delivery.consumers.blocks import block_suppressed, block_unsubscribed
 from delivery.consumers.campaigns import apply_states, close_audiences, note_completed, start_campaigns
 from delivery.consumers.erasure import erase_people
+from delivery.consumers.merges import spare_merged
 from delivery.consumers.personal_data import tell_person
 from delivery.consumers.projections import keep_senders, keep_workspaces
 from delivery.consumers.requests import AddRequested
@@ -37,6 +44,7 @@ def consumers(pepper: bytes) -> tuple[Consumer, ...]:
                 Subscription(ConsentChangedV1, block_unsubscribed),
                 Subscription(SuppressionChangedV1, block_suppressed),
                 Subscription(LeadErasedV1, erase_people),
+                Subscription(LeadMergedV1, spare_merged),
                 Subscription(LeadExportRequestedV1, tell_person),
                 Subscription(WorkspaceChangedV1, keep_workspaces),
                 Subscription(SenderChangedV1, keep_senders),

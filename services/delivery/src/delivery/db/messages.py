@@ -42,6 +42,21 @@ select distinct workspace_id, 'contact', id from unnest($1::uuid[], $2::uuid[]) 
 on conflict do nothing
 """
 
+# Only what nobody has begun; and only where the other contact's mail has not failed.
+_SPARE = """
+with hit as (
+  select g.workspace_id, g.id from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as u (workspace_id, merged_id, contact_id)
+    join messages g on g.workspace_id = u.workspace_id and g.contact_id = u.merged_id and g.kind = 'campaign'
+    join messages k on k.workspace_id = g.workspace_id and k.contact_id = u.contact_id and k.kind = 'campaign'
+     and k.mailing_id = g.mailing_id and k.status not in ('failed', 'expired', 'cancelled', 'suppressed')
+   where g.status in ('pending', 'deferred') order by 1, 2 for update of g
+)
+update messages m set status = 'suppressed', class = 'merged', revision = m.revision + 1
+  from hit where m.workspace_id = hit.workspace_id and m.id = hit.id and m.status in ('pending', 'deferred')
+returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.variant_id, m.status, m.class, m.attempt,
+          m.revision
+"""
+
 # What waits is suppressed; what is under an intent keeps its outcome; the address goes from all, at once.
 _ERASE = """
 with theirs as (
@@ -173,6 +188,11 @@ async def erase(
     return await tx.fetch(
         _ERASE, workspace_ids, contact_ids, [one for one, _ in addresses], [one for _, one in addresses]
     )
+
+
+async def spare_merged(tx: Connection, pairs: Sequence[tuple[UUID, UUID, UUID]]) -> list[asyncpg.Record]:
+    """Suppress what waits for merged contacts, (workspace, merged, contact) each, where it would be the second copy."""
+    return await tx.fetch(_SPARE, *map(list, zip(*pairs, strict=True)))
 
 
 async def page(
