@@ -139,8 +139,9 @@ async def test_a_block_of_ours_stands_until_an_event_names_it(delivery_db, works
         )
 
     async with delivery_db.worker.transaction() as tx:
-        await blocks.block(tx, workspace_id, "consent", subject, block_id, "unsubscribed")
-        assert await blocks.block(tx, workspace_id, "consent", subject, new_id(), "unsubscribed") == block_id
+        key = (workspace_id, "consent", subject)
+        await blocks.block_all(tx, [key], [block_id], "unsubscribed")
+        assert await blocks.block_all(tx, [key], [new_id()], "unsubscribed") == {key: block_id}
     await deliver(delivery_db.worker, MAIN, [consent("subscribed", 1)])
     assert await standing(), "an event that does not know of the block does not lift it"
     answer, back = consent("unsubscribed", 2, block_id), consent("subscribed", 3)

@@ -95,7 +95,7 @@ async def test_not_to_an_address_that_the_workspace_must_not_write_to(
     at = addressed(PEPPER_BYTES, workspace_id, "help@shop.test")
     async with delivery_db.worker.transaction() as tx:
         subject = at.address_hash if scope == "address" else at.domain_hash
-        await blocks.block(tx, workspace_id, scope, subject, new_id(), "bad_mailbox")
+        await blocks.block_all(tx, [(workspace_id, scope, subject)], [new_id()], "bad_mailbox")
     await wait_to_go(delivery_db, workspace_id, "Help@shop.test", "help@example.com")
     await wait_to_go(delivery_db, new_id(), "help@shop.test")
     async with running():

@@ -4,13 +4,14 @@ import json
 from email import message_from_bytes
 
 import pytest
+from common.contracts.addresses import address_hash
 from common.contracts.email import EmailBouncedV1, EmailUnsubscribedV1
 from common.testing.deliver import deliver
 from delivery.db.blocks import consent_subject
 
 from tests.fixtures.providers import MAILGUN_KEY, TOPIC, SendGrid, mailgun, postmark, sendgrid_event, sns
 from tests.fixtures.returning import PATHS, blocked, return_path, told
-from tests.fixtures.sending import MAIN, Campaign, mailing, until
+from tests.fixtures.sending import MAIN, PEPPER_BYTES, Campaign, mailing, until
 from tests.fixtures.sending import rows as in_ledger
 from tests.integration.delivery.test_provider_events import amazon, endpoint, http, rows
 
@@ -27,7 +28,8 @@ def left_at(provider, row, **more):
         return mailgun(row, "unsubscribed", severity=None, **more)
     if provider == "postmark":
         about = {"Origin": "Recipient", "SuppressSending": True, "SuppressionReason": "ManualSuppression", "ID": None}
-        return postmark(row, RecordType="SubscriptionChange", Email=None, Recipient=row["email"], **{**about, **more})
+        about |= {"Email": None, "Recipient": row["email"]}
+        return postmark(row, RecordType="SubscriptionChange", **{**about, **more})
     wanted = more.pop("wanted", {"unsubscribeAll": True, "topicSubscriptionStatus": []})
     return {
         "eventType": "Subscription",
@@ -98,14 +100,11 @@ async def test_who_leaves_a_group_there_leaves_what_the_mail_was_for(telling, de
     [
         ("sendgrid", {"event": "group_resubscribe"}),
         ("postmark", {"SuppressSending": False, "SuppressionReason": None}),
-        ("postmark", {"SuppressionReason": "HardBounce"}),
         ("ses", {"wanted": {"unsubscribeAll": False, "topicSubscriptionStatus": [
             {"topicName": "news", "subscriptionStatus": "OptIn"}]}}),
-        ("ses", {"destination": ["somebody.else@example.com"]}),
-        ("mailgun", {"recipient": "somebody.else@example.com"}),
     ],
 )  # fmt: skip
-async def test_who_comes_back_there_or_was_another_changes_nothing_here(telling, delivery_db, rows, provider, more):
+async def test_who_comes_back_there_changes_nothing_here(telling, delivery_db, rows, provider, more):
     await telling(provider, left_at(provider, rows[0], **more))
     assert await blocked(delivery_db) == {}
     assert await told(delivery_db, EmailUnsubscribedV1) == []
@@ -143,3 +142,46 @@ async def test_mail_of_a_workspace_with_sendgrid_names_itself_for_its_events(
     await telling("sendgrid", sendgrid_event(row, "unsubscribe", **{"smtp-id": None, **named}))
     (left,) = await told(delivery_db, EmailUnsubscribedV1)
     assert left.message_id == row["id"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "more"),
+    [
+        ("ses", {"destination": ["somebody.else@example.com"]}),
+        ("mailgun", {"recipient": "Somebody.Else@example.com"}),
+        ("sendgrid", {"email": "somebody.else@example.com", "barid": "", "smtp-id": "<x@y>"}),
+        ("postmark", {"Recipient": "somebody.else@example.com", "Metadata": {}, "MessageID": "x"}),
+    ],
+)
+async def test_who_leaves_by_no_mail_of_ours_is_blocked_by_their_address(
+    telling, delivery_db, workspace_id, rows, provider, more
+):
+    event = left_at(provider, rows[0], **more)
+    await telling(provider, event)
+    await telling(provider, event)
+    hash_ = address_hash(PEPPER_BYTES, workspace_id, "somebody.else@example.com")
+    assert await blocked(delivery_db) == {bytes.fromhex(hash_): "unsubscribed"}
+    (left,) = await told(delivery_db, EmailUnsubscribedV1)
+    assert (left.address_hash, left.contact_id, left.scope) == (hash_, None, "all")
+
+
+async def test_an_old_mail_is_as_good_to_leave_by(telling, delivery_db, rows):
+    async with delivery_db.worker.transaction() as tx:
+        await tx.execute("update messages set sent_at = now() - interval '2 years'")
+    await telling("sendgrid", left_at("sendgrid", rows[3]))
+    assert await blocked(delivery_db) == {rows[3]["address_hash"]: "unsubscribed"}
+
+
+@pytest.mark.parametrize(("why", "reason"), [("HardBounce", "bad_mailbox"), ("SpamComplaint", "complaint")])
+async def test_what_postmark_suppresses_is_blocked_for_the_same_reason(telling, delivery_db, rows, why, reason):
+    await telling("postmark", left_at("postmark", rows[0], SuppressionReason=why))
+    assert await blocked(delivery_db) == {rows[0]["address_hash"]: reason}
+
+
+async def test_an_event_too_deep_to_name_is_refused(http, rows):
+    path = await endpoint(http, provider="postmark", username="barid", password="long enough")
+    event = left_at("postmark", rows[0], MessageID="")
+    for _ in range(400):
+        event["Metadata"] = {"deeper": event["Metadata"]}
+    answer = await http.post(path, json=event, auth=("barid", "long enough"))
+    assert answer.status_code in (400, 422), answer.text

@@ -40,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
     ring = settings.link_key_ring()
     app.state.matcher = Matcher(ReturnPaths(ring), TokenKeys(ring))
     app.state.sealer = Sealer(settings.sealing_key_ring())
-    app.state.provider_events = ProviderEvents(app.state.sealer, app.state.matcher, Amazon())
+    app.state.provider_events = ProviderEvents(app.state.sealer, app.state.matcher, Amazon(), settings.pepper_bytes())
     app.state.routes = Routes(
         app.state.sealer, settings.route_network_list(), direct=settings.direct_name() is not None
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from common.contracts.base import UUID, AwareDatetime, EventData, Plain, StateData
+from common.contracts.base import UUID, AwareDatetime, EventData, Hash, Plain, StateData
 
 
 class EmailData(EventData):
@@ -113,11 +113,16 @@ class EmailClickedV1(TrackedData):
 
 
 class EmailUnsubscribedV1(EmailData):
-    """A person left. Delivery has blocked the contact (scope purpose) or address (scope all) already."""
+    """A person left. Delivery has blocked the contact (scope purpose) or address (scope all) already.
+
+    With `address_hash` they left at their mail provider's page, and which message it was about is not known:
+    `message_id` is an id of the provider's event then.
+    """
 
     method: Literal["one_click", "page"]
     scope: Literal["purpose", "all"]
     block_id: UUID
+    address_hash: Hash | None = None
 
 
 class ReturnedData(EmailData):

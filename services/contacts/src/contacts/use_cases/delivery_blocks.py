@@ -15,6 +15,7 @@ from contacts.db.suppressions import Suppression
 from contacts.use_cases.purposes import list_purposes
 
 _ACTOR = "recipient"
+_EVERYTHING = "unsubscribed_all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,16 @@ async def suppress_addresses(tx: Connection, blocks: Sequence[Block]) -> None:
     await events.publish(tx, [events.suppression_changed(row) for row in rows])
 
 
+async def suppress_hashes(tx: Connection, left: Sequence[tuple[UUID, bytes, UUID]]) -> None:
+    """Suppress (workspace, address hash, block): people who left, whatever contact they are."""
+    wanted = [
+        Suppression(workspace_id, new_id(), "address", hash_, _EVERYTHING, caused_by=block_id, actor="delivery")
+        for workspace_id, hash_, block_id in left
+    ]
+    rows = await suppressions.put(tx, wanted)
+    await events.publish(tx, [events.suppression_changed(row) for row in rows])
+
+
 async def record_leavings(tx: Connection, leavings: Sequence[Leaving]) -> None:
     """Append to the ledger and tell; leaving everything leaves every purpose and suppresses the address."""
     there = await contacts.lock_all(tx, [x.workspace_id for x in leavings], [x.contact_id for x in leavings])
@@ -105,5 +116,5 @@ async def record_leavings(tx: Connection, leavings: Sequence[Leaving]) -> None:
     await events.publish(tx, [events.consent_changed(state) for state in changed])
     await suppress_addresses(
         tx,
-        [Block(x.workspace_id, x.contact_id, x.block_id, "unsubscribed_all", x.at) for x in leavings if x.everything],
+        [Block(x.workspace_id, x.contact_id, x.block_id, _EVERYTHING, x.at) for x in leavings if x.everything],
     )

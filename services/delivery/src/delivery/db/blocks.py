@@ -28,11 +28,13 @@ update blocks b set own_id = null, own_reason = null
  where b.workspace_id = t.workspace_id and b.scope = t.scope and b.subject = t.subject and b.own_id = t.caused_by
 """
 
-_BLOCK = """
-insert into blocks as b (workspace_id, scope, subject, own_id, own_reason) values ($1, $2, $3, $4, $5)
+_BLOCK_ALL = """
+insert into blocks as b (workspace_id, scope, subject, own_id, own_reason)
+select distinct on (1, 2, 3) w, s, u, i, $5 from unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[]) t (w, s, u, i)
+ order by 1, 2, 3
 on conflict (workspace_id, scope, subject) do update
   set own_id = coalesce(b.own_id, excluded.own_id), own_reason = coalesce(b.own_reason, excluded.own_reason)
-returning own_id
+returning workspace_id, scope, subject, own_id
 """
 
 _BLOCK_ADDRESSES = """
@@ -101,10 +103,15 @@ async def tell(tx: Connection, told: Sequence[Told]) -> None:
         )
 
 
-async def block(tx: Connection, workspace_id: UUID, scope: Scope, subject: bytes, block_id: UUID, reason: str) -> UUID:
-    """Block a subject by ourselves; the id of the block that stands is returned."""
-    own_id: UUID = await tx.fetchval(_BLOCK, workspace_id, scope, subject, block_id, reason)
-    return own_id
+async def block_all(
+    tx: Connection, subjects: Sequence[tuple[UUID, Scope, bytes]], block_ids: Sequence[UUID], reason: str
+) -> dict[tuple[UUID, str, bytes], UUID]:
+    """Block (workspace, scope, subject) by ourselves; the ids of the blocks that stand."""
+    if not subjects:
+        return {}
+    workspaces, scopes, keys = zip(*subjects, strict=True)
+    rows = await tx.fetch(_BLOCK_ALL, workspaces, scopes, keys, block_ids, reason)
+    return {(row["workspace_id"], row["scope"], row["subject"]): row["own_id"] for row in rows}
 
 
 async def block_addresses(

@@ -42,6 +42,11 @@ select distinct workspace_id, 'contact', id from unnest($1::uuid[], $2::uuid[]) 
 on conflict do nothing
 """
 
+_HASHES = """
+select m.workspace_id, m.id, m.address_hash from unnest($1::uuid[], $2::uuid[]) as u (workspace_id, id)
+  join messages m on m.workspace_id = u.workspace_id and m.id = u.id where m.address_hash is not null
+"""
+
 # Only what nobody has begun; and only where the other contact's mail has not failed.
 _SPARE = """
 with hit as (
@@ -231,12 +236,10 @@ async def resolve(
     return await tx.fetchrow(_RESOLVE, workspace_id, message_id, status, klass)
 
 
-async def address_hash(tx: Connection, workspace_id: UUID, message_id: UUID) -> bytes | None:
-    """The keyed hash of the address a message went to; None once it is erased."""
-    found: bytes | None = await tx.fetchval(
-        "select address_hash from messages where workspace_id = $1 and id = $2", workspace_id, message_id
-    )
-    return found
+async def address_hashes(tx: Connection, messages: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], bytes]:
+    """(workspace, message) → the keyed hash of the address it went to; nothing once that is erased."""
+    rows = await tx.fetch(_HASHES, [one for one, _ in messages], [one for _, one in messages])
+    return {(row["workspace_id"], row["id"]): row["address_hash"] for row in rows}
 
 
 async def for_browser(tx: Connection, workspace_id: UUID, message_id: UUID) -> asyncpg.Record | None:

@@ -114,7 +114,7 @@ def decide(returned: Returned, claim: Claim | None, sent: Sent | None, now: date
     if claim is None or sent is None or (decision.kind == "unsubscribed" and not named):
         return decision
     within = BOUNCE_WITHIN if decision.kind in {"hard", "soft", "delivered"} else ANSWER_WITHIN
-    if now - sent.sent_at > within:
+    if now - sent.sent_at > within and decision.kind != "unsubscribed":
         return decision
     shown = claim.proof in (_ANSWER_SHOWS if decision.kind in _ANSWERS else _REPORT_SHOWS)
     if not (sent.attempt > 0 if shown else named and sent.status in _WENT_OUT):

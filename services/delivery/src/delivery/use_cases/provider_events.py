@@ -60,7 +60,9 @@ async def create_endpoint(
 class ProviderEvents:
     """Takes what providers tell."""
 
-    def __init__(self, sealer: Sealer, matcher: Matcher, amazon: Amazon) -> None:
+    def __init__(self, sealer: Sealer, matcher: Matcher, amazon: Amazon, pepper: bytes) -> None:
+        """`pepper` keys the hashes by which addresses are blocked."""
+        self._pepper = pepper
         self._sealer = sealer
         self._matcher = matcher
         self._amazon = amazon
@@ -80,7 +82,7 @@ class ProviderEvents:
         except Unreadable as error:
             raise UnreadableEvent(str(error)) from error
         for n in range(0, len(found), MOST_AT_ONCE):
-            await take_returns(db, found[n : n + MOST_AT_ONCE], workspace_id)
+            await take_returns(db, found[n : n + MOST_AT_ONCE], workspace_id, self._pepper)
         async with db.transaction(workspace_id) as tx:
             await provider_endpoints.seen(tx, workspace_id, endpoint["id"])
         return len(found)

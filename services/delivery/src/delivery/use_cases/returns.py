@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 from common import metrics
+from common.contracts.addresses import InvalidAddress, address_hash, normalise_address
 from common.db.pool import Connection, Database
 
 from delivery import events
@@ -19,7 +20,7 @@ from delivery.domain.returns import Decision, Returned, Sent, decide
 from delivery.events import Counting
 from delivery.use_cases.blocking import Failure, block_failed
 from delivery.use_cases.record_outcomes import hold_refused
-from delivery.use_cases.unsubscribe import leave, leaving
+from delivery.use_cases.unsubscribe import Leaving, by_address, by_mail, leave
 
 # What the verdicts call it → why an address is blocked. A mailbox that moved or that nobody reads is as one that is
 # not there, or full: the ledger's classes in the dialogue are the same.
@@ -48,14 +49,19 @@ class _Match:
     row: asyncpg.Record | None
 
 
-async def take_returns(db: Database, found: Sequence[Returned], workspace_id: UUID | None = None) -> list[Taken]:
+async def take_returns(
+    db: Database, found: Sequence[Returned], workspace_id: UUID | None = None, pepper: bytes | None = None
+) -> list[Taken]:
     """Take in what came back, in order. With a workspace, only what is about its messages.
 
-    What it is about nobody knows, nobody can be told: without a workspace that is not stored.
+    What it is about nobody knows, nobody can be told: without a workspace that is not stored. `pepper`: who left
+    is then blocked by their address where no message of ours is known, for all mail of the workspace.
     """
     async with db.transaction(workspace_id) as tx:
         matches = await _match(tx, found, workspace_id)
         new, against = await _apply(tx, matches, workspace_id)
+        if workspace_id is not None and pepper is not None:
+            await leave(tx, list(_strangers(matches, new, workspace_id, pepper)), "page")
     if against:
         await hold_refused(db, against, workspace_id)
     taken = []
@@ -144,13 +150,25 @@ async def _apply(tx: Connection, matches: Sequence[_Match], workspace_id: UUID |
             if one.row["id"] in block_ids
         ],
     )
-    for one in counting:
-        if one.decision.kind == "unsubscribed":
-            await leave(tx, leaving(one.row), "page", everything=one.decision.reason == "everything")
+    leaving = [one for one in counting if one.decision.kind == "unsubscribed"]
+    await leave(tx, [by_mail(one.row, everything=one.decision.reason == "everything") for one in leaving], "page")
     await forwards.add(tx, list(_to_forward(counting)))
     await events.statuses(tx, resolved)
     await events.came_back(tx, list(_untold(counting, told)), block_ids)
     return new, against
+
+
+def _strangers(matches: Sequence[_Match], new: set[Key], workspace_id: UUID, pepper: bytes) -> Iterator[Leaving]:
+    """Who left by a mail that is not known, or is another's."""
+    for match in matches:
+        returned = match.returned
+        if match.decision.kind == "unsubscribed" and not match.decision.counts and _key(match, workspace_id) in new:
+            for said in returned.judgements:
+                try:
+                    hash_ = address_hash(pepper, workspace_id, normalise_address(said.recipient))
+                except InvalidAddress:
+                    continue
+                yield by_address(workspace_id, returned.id, bytes.fromhex(hash_))
 
 
 def _key(match: _Match, workspace_id: UUID | None) -> Key | None:

@@ -69,8 +69,11 @@ LEFT = Verdict("unsubscribed", "purpose")
 
 
 def own_id(event: Any) -> str:
-    """An id made of all that an event says, for one that has none."""
-    return sha256(orjson.dumps(event, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    """An id made of all that an event says, for one that has none. Raises Unreadable."""
+    try:
+        return sha256(orjson.dumps(event, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    except orjson.JSONEncodeError as error:
+        raise Unreadable("the event is nested too deeply, or has a number or character that JSON cannot") from error
 
 
 def judgement(recipient: str, verdict: Verdict) -> Judgement:

@@ -62,13 +62,19 @@ def returns(body: Any, matcher: Matcher, endpoint: str) -> list[Returned]:
     ]
 
 
+# A bounce and a complaint come as such too, where those webhooks are on; both are counted once.
+_SUPPRESSED = {
+    "ManualSuppression": LEFT_ALL,
+    "SpamComplaint": plainly("complaint", "abuse"),
+    "HardBounce": plainly("hard", "bad_mailbox"),
+}
 _PLAIN = {"Delivery": plainly("delivered", "delivered"), "SpamComplaint": plainly("complaint", "abuse")}
 
 
 def _verdict(body: Any) -> Verdict | None:
     kind, why = text(body, "RecordType"), text(body, "Type")
-    if kind == "SubscriptionChange":  # those for a bounce or a complaint have come as such; being let in lifts nothing
-        return LEFT_ALL if body.get("SuppressSending") is True and _by_hand(body) else None
+    if kind == "SubscriptionChange":  # being let in again there lifts nothing here
+        return _SUPPRESSED.get(text(body, "SuppressionReason")) if body.get("SuppressSending") is True else None
     if kind != "Bounce":
         return _PLAIN.get(kind)
     if why in _ANSWERS:
@@ -79,7 +85,3 @@ def _verdict(body: Any) -> Verdict | None:
     if why == "HardBounce" and verdict.reason in {"other", "refused"}:  # Postmark judged; the words say nothing else
         return Verdict("hard", "bad_mailbox", verdict.status, verdict.reply)
     return verdict if why == "HardBounce" else softly(verdict)
-
-
-def _by_hand(body: Any) -> bool:
-    return text(body, "SuppressionReason") == "ManualSuppression"
