@@ -14,6 +14,7 @@ from contacts.use_cases.audiences import FREEZE_AUDIENCE
 from contacts.use_cases.duplicates import find_everywhere
 from contacts.use_cases.import_job import fail_import, run_import
 from contacts.use_cases.imports import IMPORT_JOB
+from contacts.use_cases.live_segments import BUILD_SEGMENT, follow, note_sizes, sweep
 from contacts.use_cases.personal_data import forget_fetched
 from contacts.use_cases.republish import republish as tell_again
 from contacts.use_cases.suppressions import lift_expired
@@ -22,10 +23,14 @@ KINDS = (
     JobKind(IMPORT_JOB, run_import, lease_s=20, on_failed=fail_import),
     JobKind(INDEX_JOB, run_index_job, lease_s=20),
     FREEZE_AUDIENCE,
+    BUILD_SEGMENT,
 )
 PERIODICS = (
     Periodic("lift_expired_suppressions", 60.0, lift_expired),
     Periodic("duplicates", 6 * 3600.0, find_everywhere),
+    Periodic("segment_members", 0.1, follow, lease_s=5),
+    Periodic("segment_clock", 60.0, sweep),
+    Periodic("segment_sizes", 3600.0, note_sizes),
     Periodic("personal_data", 3600.0, forget_fetched),
     Periodic("idempotency_keys", 3600.0, forget_old_keys),
 )

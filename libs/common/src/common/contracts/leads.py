@@ -140,6 +140,29 @@ class ListChangedV1(StateData):
     deleted: bool = False
 
 
+MoveCause = Literal["changed", "time", "rule"]
+
+
+class SegmentMove(StateData):
+    """Where a contact stands with a segment. The revision counts over both events of a workspace: the highest stands.
+
+    The cause: something about the contact changed, time went by, or the segment's rule was changed. Nobody is told of
+    those whom a new segment finds inside, nor of those who are inside when it is deleted.
+    """
+
+    contact_id: UUID
+    segment_id: UUID
+    cause: MoveCause
+
+
+class SegmentEnteredV1(SegmentMove):
+    """The segment's rule holds for the contact, and did not before."""
+
+
+class SegmentLeftV1(SegmentMove):
+    """The segment's rule no longer holds for the contact."""
+
+
 class LeadScoredV1(StateData):
     """A contact's score changed (at most one event per contact and second)."""
 

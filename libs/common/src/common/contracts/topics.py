@@ -100,6 +100,8 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic("suppression.changed", leads.SuppressionChangedV1, "hash", ("contacts",), ("delivery.main",), lane=0),
     Topic("segment.changed", leads.SegmentChangedV1, "segment_id", ("contacts",), ("campaigns.main",)),
+    Topic("segment.entered", leads.SegmentEnteredV1, "contact_id", ("contacts",), ("analytics.ingest",)),
+    Topic("segment.left", leads.SegmentLeftV1, "contact_id", ("contacts",), ("analytics.ingest",)),
     Topic("list.changed", leads.ListChangedV1, "list_id", ("contacts",), ("campaigns.main",)),
     Topic("lead.scored", leads.LeadScoredV1, "contact_id", ("analytics",), ("contacts.main",)),
     Topic(

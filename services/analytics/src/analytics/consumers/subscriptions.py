@@ -4,6 +4,7 @@ from common.consumer.subscription import Consumer, Subscription
 from common.contracts import audiences, campaigns, delivery, email, leads
 from common.web.access import access_consumer
 
+from analytics.consumers import segment_moves
 from analytics.consumers.email_facts import count_touch, store_bounces, store_clicks, store_deferrals, store_status
 from analytics.consumers.lead_erased import forget_facts, forget_scores
 from analytics.consumers.personal_data import tell_person
@@ -24,6 +25,8 @@ def ingest() -> Consumer:
             Subscription(leads.LeadErasedV1, forget_facts),
             Subscription(leads.LeadExportRequestedV1, tell_person),
             Subscription(leads.ConsentChangedV1, projections.upsert_consents),
+            Subscription(leads.SegmentEnteredV1, segment_moves.keep_moves(inside=True)),
+            Subscription(leads.SegmentLeftV1, segment_moves.keep_moves(inside=False)),
             Subscription(campaigns.CampaignStartedV1, projections.begin_campaigns),
             Subscription(campaigns.CampaignStateV1, projections.set_campaign_states),
             Subscription(campaigns.CampaignCompletedV1, projections.complete_campaigns),

@@ -9,6 +9,9 @@ select to_jsonb(t) - 'workspace_id' - 'revision' from person join leads t using 
     "consents": """
 select to_jsonb(t) - 'workspace_id' - 'revision'
   from person join consents t using (workspace_id, contact_id) order by t.at""",
+    "segment_moves": """
+select to_jsonb(t) - 'workspace_id' - 'revision'
+  from person join segment_moves t using (workspace_id, contact_id) order by t.at""",
     "facts": """
 select jsonb_strip_nulls(to_jsonb(t) - 'workspace_id' - 'day')
   from person join facts t using (workspace_id, contact_id) where t.url is not null order by t.at""",

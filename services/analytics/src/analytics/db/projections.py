@@ -155,7 +155,7 @@ async def lead_exists(tx: Connection, workspace_id: UUID, contact_id: UUID) -> b
 
 async def forget(tx: Connection, workspace_ids: Sequence[UUID], contact_ids: Sequence[UUID]) -> None:
     """Delete what is known of erased people."""
-    for table in ("leads", "consents"):
+    for table in ("leads", "consents", "segment_moves"):
         await tx.execute(
             f"""
             delete from {table} d using unnest($1::uuid[], $2::uuid[]) as e (workspace_id, contact_id)

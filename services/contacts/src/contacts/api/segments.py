@@ -7,14 +7,14 @@ from uuid import UUID
 import asyncpg
 from common.errors import PreconditionFailed
 from common.web.etags import IfMatch, set_etag
-from common.web.pages import Page, Paging, page
+from common.web.pages import Page, Paging, page, parse_time
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from contacts.api.rule_documents import RuleDocument
-from contacts.db import segments
+from contacts.db import segment_members, segment_states, segments
 from contacts.errors import InvalidRule, ListUnknown, PreviewTooSlow, SegmentUnknown
 from contacts.use_cases import segments as use_cases
 
@@ -56,6 +56,27 @@ class SegmentOut(BaseModel):
     revision: int
     created_at: datetime
     updated_at: datetime
+    size: Annotated[int | None, Field(description="who is inside now; null until everybody was looked at")] = None
+    error: Annotated[str | None, Field(description="why its members are no longer kept up to date")] = None
+
+
+class SegmentMember(BaseModel):
+    """A contact who is in a segment, and since when."""
+
+    id: UUID
+    email: str
+    first_name: str | None
+    last_name: str | None
+    language: str | None
+    country: str | None
+    since: datetime
+
+
+class SegmentSize(BaseModel):
+    """How many were inside at a time."""
+
+    at: datetime
+    size: int
 
 
 class SampleContact(BaseModel):
@@ -87,7 +108,7 @@ def _out(row: asyncpg.Record) -> SegmentOut:
     responses=problems(InvalidRule, ListUnknown),
 )
 async def create_segment(body: SegmentCreate, tx: Tx, caller: Caller, response: Response) -> SegmentOut:
-    """Store a segment: a rule that is counted anew whenever it is used."""
+    """Store a segment: a rule, and who it holds for, kept up to date from now on."""
     row = await use_cases.create_segment(tx, caller.workspace_id, body.name, body.rule, str(caller.subject_id))
     set_etag(response, row["revision"])
     return _out(row)
@@ -120,6 +141,30 @@ async def get_segment(segment_id: UUID, tx: Tx, caller: Caller, response: Respon
         raise SegmentUnknown
     set_etag(response, row["revision"])
     return _out(row)
+
+
+@router.get("/{segment_id}/members", dependencies=[allow("segments:read")], responses=problems(SegmentUnknown))
+async def list_segment_members(segment_id: UUID, tx: Tx, caller: Caller, paging: Paging) -> Page[SegmentMember]:
+    """Who is in the segment, a second after what changed it at the latest."""
+    after = paging.after(UUID)
+    if await segments.find(tx, caller.workspace_id, segment_id) is None:
+        raise SegmentUnknown
+    rows = await segment_members.page(
+        tx, caller.workspace_id, segment_id, after[0] if after else None, paging.limit + 1
+    )
+    return page(rows, paging, lambda row: SegmentMember.model_validate(dict(row)), lambda row: (row["id"],))
+
+
+@router.get("/{segment_id}/sizes", dependencies=[allow("segments:read")], responses=problems(SegmentUnknown))
+async def list_segment_sizes(segment_id: UUID, tx: Tx, caller: Caller, paging: Paging) -> Page[SegmentSize]:
+    """How large the segment was, by the hour and whenever its rule changed; the newest first."""
+    before = paging.after(parse_time)
+    if await segments.find(tx, caller.workspace_id, segment_id) is None:
+        raise SegmentUnknown
+    rows = await segment_states.sizes(
+        tx, caller.workspace_id, segment_id, before[0] if before else None, paging.limit + 1
+    )
+    return page(rows, paging, lambda row: SegmentSize.model_validate(dict(row)), lambda row: (row["at"],))
 
 
 @router.patch(

@@ -20,6 +20,10 @@ select to_jsonb(t) - 'workspace_id' from person join consent_records t using (wo
 select jsonb_build_object('list_id', l.id, 'name', l.name, 'added_at', m.added_at)
   from person p join list_members m using (workspace_id, contact_id)
   join lists l on l.workspace_id = m.workspace_id and l.id = m.list_id""",
+    "segments": """
+select jsonb_build_object('segment_id', s.id, 'name', s.name, 'since', m.since)
+  from person p join segment_members m using (workspace_id, contact_id)
+  join segments s on s.workspace_id = m.workspace_id and s.id = m.segment_id""",
     "audiences": """
 select jsonb_build_object('campaign_id', m.campaign_id, 'decision', m.decision, 'reason', m.reason)
   from person p join audience_members m using (workspace_id, contact_id)""",

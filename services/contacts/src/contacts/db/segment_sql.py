@@ -113,6 +113,23 @@ def count(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any
     return matching(rule, workspace_id, now).with_only_columns(sa.func.count())
 
 
+def crossing(leaf: bound.Leaf, workspace_id: UUID, before: datetime, now: datetime) -> sa.Select[Any]:
+    """The ids of those for whom the clock alone may have changed the condition between two moments."""
+    if isinstance(leaf, bound.Happened) and leaf.within is not None:
+        return (
+            sa.select(_activity.c.contact_id.label("id"))
+            .distinct()
+            .where(
+                _activity.c.workspace_id == workspace_id,
+                _activity.c.type == leaf.event,
+                _activity.c.at >= before - leaf.within,
+                _activity.c.at < now - leaf.within,
+            )
+        )
+    then, here = (condition(leaf, workspace_id, moment).is_(sa.true()) for moment in (before, now))
+    return sa.select(contacts.c.id).where(contacts.c.workspace_id == workspace_id, then != here)
+
+
 def _ids(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any] | sa.CompoundSelect[Any] | None:
     """The rule as sets of ids from the side table, which follows `contacts` row by row; None if it needs more."""
     if isinstance(rule, bound.Compare) and rule.place in ("indexed", "tags"):

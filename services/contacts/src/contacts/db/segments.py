@@ -14,6 +14,12 @@ from contacts.domain.segment_binding import Attribute, Bound
 _ATTRIBUTES = """
 select name, type, indexed and index_job is null as indexed from attribute_definitions where workspace_id = $1
 """
+# `size`: how many are inside; unknown until everybody was looked at once.
+_WITH_STATE = """
+select g.*, case when s.built > 0 then s.size end as size, s.error
+  from segments g left join segment_states s on s.workspace_id = g.workspace_id and s.segment_id = g.id
+ where g.workspace_id = $1 and not g.deleted
+"""
 
 
 async def attributes(tx: Connection, workspace_id: UUID) -> dict[str, Attribute]:
@@ -48,9 +54,7 @@ async def insert(
 
 async def find(tx: Connection, workspace_id: UUID, segment_id: UUID) -> asyncpg.Record | None:
     """A segment that is not deleted."""
-    return await tx.fetchrow(
-        "select * from segments where workspace_id = $1 and id = $2 and not deleted", workspace_id, segment_id
-    )
+    return await tx.fetchrow(f"{_WITH_STATE} and g.id = $2", workspace_id, segment_id)
 
 
 async def locked(tx: Connection, workspace_id: UUID, segment_id: UUID) -> asyncpg.Record | None:
@@ -65,8 +69,7 @@ async def locked(tx: Connection, workspace_id: UUID, segment_id: UUID) -> asyncp
 async def page(tx: Connection, workspace_id: UUID, before: UUID | None, limit: int) -> list[asyncpg.Record]:
     """Segments, newest first."""
     return await tx.fetch(
-        "select * from segments where workspace_id = $1 and not deleted and ($2::uuid is null or id < $2)"
-        " order by id desc limit $3",
+        f"{_WITH_STATE} and ($2::uuid is null or g.id < $2) order by g.id desc limit $3",
         workspace_id,
         before,
         limit,

@@ -52,6 +52,7 @@ _DAYS: Mapping[str, tuple[timedelta | None, timedelta | None]] = {
     "lt": (None, _NONE),
     "lte": (None, _DAY),
 }
+RELATIVE = ("within",)  # operators whose answer changes with the time
 NEWSLETTER = "newsletter"
 
 # What the negative operators deny; somebody without a value is what they look for as well.
@@ -124,7 +125,8 @@ class Deny:
     part: "Bound"
 
 
-Bound: TypeAlias = Compare | OnList | Happened | Every | Some | Deny
+Leaf: TypeAlias = Compare | OnList | Happened
+Bound: TypeAlias = Leaf | Every | Some | Deny
 
 
 def bind(rule: rules.Rule, attributes: Mapping[str, Attribute], workspace_id: UUID, pointer: str = "/rule") -> Bound:

@@ -26,7 +26,7 @@ from contacts.db import audiences, lists, segments
 from contacts.domain.batches import pack
 from contacts.domain.segment_binding import Bound
 from contacts.errors import InvalidRule
-from contacts.use_cases.segments import usable
+from contacts.use_cases.segment_rules import usable
 
 FREEZE_S = 3600.0
 STEP_RECIPIENTS = 10 * BATCH_RECIPIENTS

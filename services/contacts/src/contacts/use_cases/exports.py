@@ -24,7 +24,7 @@ from contacts.domain.exports.xlsx import MOST_ROWS, write_xlsx
 from contacts.domain.segment_binding import Bound
 from contacts.errors import ExportNotFound, ListUnknown, SegmentUnknown, TooManyRows, UnknownExportColumn
 from contacts.use_cases.purposes import list_purposes
-from contacts.use_cases.segments import usable
+from contacts.use_cases.segment_rules import usable
 
 PAGE = 2_000
 IDS_AT_ONCE = 200_000

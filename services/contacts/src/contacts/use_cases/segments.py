@@ -12,37 +12,22 @@ from common.ids import new_id
 from common.outbox.writer import Outgoing, record
 from common.web.etags import require_match
 
-from contacts.db import lists, segments
-from contacts.domain.segment_binding import Attribute, Bound, bind
-from contacts.domain.segment_rules import parse_rule, referenced_lists
-from contacts.errors import ListUnknown, PreviewTooSlow, SegmentUnknown
+from contacts.db import segments
+from contacts.errors import PreviewTooSlow, SegmentUnknown
+from contacts.use_cases import live_segments
+from contacts.use_cases.segment_rules import usable
 
 PREVIEW_S = 10.0
 SAMPLE = 10
 
 
-async def usable(
-    tx: Connection, workspace_id: UUID, document: Any, attributes: Mapping[str, Attribute] | None = None
-) -> Bound:
-    """The rule, checked against the workspace. Raises InvalidRule, ListUnknown."""
-    rule = parse_rule(document)
-    named = sorted(referenced_lists(rule))
-    if named and (missing := await lists.unknown(tx, workspace_id, named)):
-        raise ListUnknown(
-            f"the rule names the list {missing[0]}, which is not in this workspace",
-            mend="name a list of GET /v1/lists",
-            ids=[str(one) for one in missing[:20]],
-        )
-    known = attributes if attributes is not None else await segments.attributes(tx, workspace_id)
-    return bind(rule, known, workspace_id)
-
-
 async def create_segment(tx: Connection, workspace_id: UUID, name: str, rule: Any, created_by: str) -> asyncpg.Record:
     """Store a segment and announce it. Raises InvalidRule, ListUnknown."""
-    await usable(tx, workspace_id, rule)
+    bound = await usable(tx, workspace_id, rule)
     row = await segments.insert(tx, workspace_id, new_id(), name, rule, created_by)
+    await live_segments.plan(tx, workspace_id, row["id"], bound)
     await _announce(tx, row)
-    return row
+    return await _stored(tx, workspace_id, row["id"])
 
 
 async def change_segment(
@@ -58,12 +43,14 @@ async def change_segment(
     require_match(if_match, row["revision"])
     name, rule = changes.get("name", row["name"]), changes.get("rule", row["rule"])
     if (name, rule) == (row["name"], row["rule"]):
-        return row
-    if "rule" in changes:
-        await usable(tx, workspace_id, rule)
+        return await _stored(tx, workspace_id, segment_id)
+    bound = await usable(tx, workspace_id, rule) if "rule" in changes else None
+    rule_before = row["rule"]
     row = await segments.change(tx, workspace_id, segment_id, name, rule)
+    if bound is not None and rule != rule_before:
+        await live_segments.plan(tx, workspace_id, segment_id, bound)
     await _announce(tx, row)
-    return row
+    return await _stored(tx, workspace_id, segment_id)
 
 
 async def delete_segment(tx: Connection, workspace_id: UUID, segment_id: UUID, if_match: str | None) -> None:
@@ -73,6 +60,7 @@ async def delete_segment(tx: Connection, workspace_id: UUID, segment_id: UUID, i
         raise SegmentUnknown
     require_match(if_match, row["revision"])
     await _announce(tx, await segments.change(tx, workspace_id, segment_id, row["name"], row["rule"], deleted=True))
+    await live_segments.forget(tx, workspace_id, segment_id)
 
 
 async def preview(
@@ -88,6 +76,12 @@ async def preview(
         raise PreviewTooSlow(
             f"counting took longer than {timeout_s:g} s", mend="index the attributes that the rule names"
         ) from error
+
+
+async def _stored(tx: Connection, workspace_id: UUID, segment_id: UUID) -> asyncpg.Record:
+    row = await segments.find(tx, workspace_id, segment_id)
+    assert row is not None  # noqa: S101
+    return row
 
 
 async def _announce(tx: Connection, row: asyncpg.Record) -> None:

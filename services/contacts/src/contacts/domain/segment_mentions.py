@@ -1,0 +1,53 @@
+"""What a bound rule looks at: the names under which changes are noted, and the clock."""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from contacts.domain import segment_binding as bound
+
+EVERYTHING = "*"
+
+
+def leaves(rule: bound.Bound) -> Iterator[bound.Leaf]:
+    """Every condition of the rule that is not made of others."""
+    match rule:
+        case bound.Every() | bound.Some():
+            for part in rule.parts:
+                yield from leaves(part)
+        case bound.Deny():
+            yield from leaves(rule.part)
+        case _:
+            yield rule
+
+
+def mentions(rule: bound.Bound) -> set[str]:
+    """The names of what the rule looks at, as `segment_touched` has them."""
+    return {name for leaf in leaves(rule) if (name := _name(leaf)) is not None}
+
+
+def timed(rule: bound.Bound) -> bool:
+    """Whether contacts enter and leave by time alone."""
+    return any(looks_at_clock(leaf) for leaf in leaves(rule))
+
+
+def looks_at_clock(leaf: bound.Leaf) -> bool:
+    """Whether the condition may change with nothing but the time."""
+    match leaf:
+        case bound.Happened():
+            return leaf.within is not None
+        case bound.Compare():
+            return leaf.op in bound.RELATIVE
+        case _:
+            return False
+
+
+def _name(leaf: bound.Leaf) -> str | None:
+    match leaf:
+        case bound.Happened():
+            return leaf.event
+        case bound.OnList():
+            return f"list:{leaf.list_id}"
+        case bound.Compare():
+            return f"attributes.{leaf.name}" if leaf.place in ("attribute", "indexed") else leaf.name
+        case _:
+            assert_never(leaf)
