@@ -1,6 +1,8 @@
 import asyncio
 import csv
+import gzip
 import io
+import json
 import re
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from common.ids import new_id
 from common.testing.deliver import outbox_events
 from contacts.db.merge import PREPARE_TRANSACTION, Merge
 
-from tests.fixtures import messy_contacts
+from tests.fixtures import messy_contacts, workbooks
 from tests.integration.contacts import service
 from tests.integration.contacts.service import csv_of, import_file, upload
 
@@ -98,12 +100,15 @@ async def _nothing_stayed(client, database) -> None:
 @pytest.mark.parametrize(
     ("content", "options", "status", "code", "params"),
     [
-        (b"PK\x03\x04 sheet", {}, 400, "not_csv", {"row": 1}),
+        (b"PK\x03\x04 sheet", {}, 400, "not_xlsx", {"row": 1}),
+        (b'{"email":"a@x.example"}\n[]\n', {}, 400, "not_json_lines", {"row": 2}),
+        (b"Email,City,Email\n", {}, 400, "invalid_header", {"row": 1, "column": "Email"}),
+        (b"\x1f\x8b\x08 not gzip", {}, 400, "not_csv", {"row": 1}),
         (b"", {}, 400, "not_csv", {"row": 1}),
         (csv_of("a@x.example,A,B,C,GB,en") + b'b@x.example,"open', {}, 400, "not_csv", {"row": 3}),
-        (csv_of("a@x.example,A,B,C,GB,en", "b@x.example,\x00,B,C,GB,en"), {}, 400, "not_csv", {"row": 3}),
-        ("Email,First Name,Last Name,City,Country,Language\na@x.example,الرياض,,,,\n".encode("windows-1256"), {}, 400,
-         "wrong_encoding", {"row": 2}),
+        (csv_of("a@x.example,A,B,C,GB,en", "b@x.example,\x00,B,C,GB,en"), {}, 400, "not_csv",
+         {"row": 3, "column": "2"}),
+        (csv_of("a@x.example,A,B,C,GB,en") + b"b@x.example,\xff\xfe,,,,\n", {}, 400, "wrong_encoding", {"row": 3}),
         (csv_of("a@x.example,A", header="Email,First Name"), {}, 422, "missing_column", {"column": "Last Name"}),
         (csv_of("a@x.example"), {"mapping": {"City": "attributes.city"}}, 422, "missing_column", {"column": "email"}),
         (csv_of("a@x.example"), {"create_attributes": False}, 422, "unknown_attribute", {"column": "City"}),
@@ -126,6 +131,31 @@ async def test_a_file_that_cannot_be_imported_is_refused_whole(
     assert problem["mend"]
     assert params.items() <= problem["params"].items()
     await _nothing_stayed(client, contacts_db)
+
+
+@pytest.mark.parametrize("name", ["people.csv", "people.xlsx", "people.jsonl.gz", "people.txt"])
+async def test_a_file_is_what_its_bytes_say_whatever_its_name(client, contacts_db, name):
+    header, row = ["Email", "First Name", "City"], ["a@x.example", "نیلوفر", "تهران"]
+    mapping = {"Email": "email", "First Name": "first_name", "City": "attributes.city"}
+    plain = "\n".join([",".join(header), ",".join(row), ""])
+    for content, format_ in (
+        (workbooks.of_texts([header, row]), "xlsx"),
+        (gzip.compress(json.dumps(dict(zip(header, row, strict=True))).encode()), "jsonl"),
+        (plain.replace(",", "\t").encode("utf-16"), "csv"),
+        (plain.replace("نیلوفر", "علي").encode("windows-1256"), "csv"),
+    ):
+        answer = await client.post(
+            "/v1/imports", files={"file": (name, content)},
+            data={"options": json.dumps({"mapping": mapping, "create_attributes": True})},
+        )  # fmt: skip
+        assert answer.status_code == 202, answer.text
+        async with service.jobs_running(contacts_db):
+            done = await service.finished(client, answer.json()["id"])
+        assert (done["format"], done["rows"]["created"] + done["rows"]["updated"] + done["rows"]["unchanged"]) == (
+            format_, 1,
+        )  # fmt: skip
+        (one,) = (await client.get("/v1/contacts")).json()["items"]
+        assert one["attributes"] == {"city": "تهران"}
 
 
 async def test_a_row_with_a_line_break_in_its_address_is_rejected_with_its_columns(client, contacts_db):

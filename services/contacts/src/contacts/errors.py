@@ -83,6 +83,30 @@ class NotCsv(BadRequest):
     code = "not_csv"
 
 
+class NotXlsx(BadRequest):
+    """The file is not a workbook that can be read."""
+
+    code = "not_xlsx"
+
+
+class NotJsonLines(BadRequest):
+    """The file is not JSON Lines: one object a line."""
+
+    code = "not_json_lines"
+
+
+class InvalidHeader(BadRequest):
+    """The file's first row does not name its columns."""
+
+    code = "invalid_header"
+
+
+class InflatesTooFar(BadRequest):
+    """Far more comes out of the compressed file than went in."""
+
+    code = "inflates_too_far"
+
+
 class WrongEncoding(BadRequest):
     """The file's text encoding cannot be read."""
 

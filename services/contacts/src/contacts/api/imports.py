@@ -25,10 +25,14 @@ from contacts.domain.import_options import ImportOptions
 from contacts.errors import (
     ImportNotFound,
     ImportNotRunning,
+    InflatesTooFar,
+    InvalidHeader,
     InvalidMapping,
     ListUnknown,
     MissingColumn,
     NotCsv,
+    NotJsonLines,
+    NotXlsx,
     UnknownAttribute,
     UnknownPurpose,
     WrongEncoding,
@@ -90,7 +94,11 @@ class StreamTicket(BaseModel):
     dependencies=[allow("imports:write")],
     responses=problems(
         NotCsv,
+        NotXlsx,
+        NotJsonLines,
         WrongEncoding,
+        InvalidHeader,
+        InflatesTooFar,
         MissingColumn,
         InvalidMapping,
         UnknownAttribute,
@@ -107,7 +115,7 @@ async def create_import(
     pepper: Pepper,
     options: Annotated[str, Form(description="JSON: see ImportOptions")] = "{}",
 ) -> ImportAccepted:
-    """Store a CSV file of contacts for merging. Nothing stays of a file that is refused."""
+    """Store a file of contacts (CSV, XLSX, JSON Lines; gzip) for merging. Nothing stays of a file that is refused."""
     wanted = _options(options)
     async with db.transaction(caller.workspace_id) as tx:
         import_id = await accept_upload(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contacts.domain.csv_files import Encoding
+from contacts.domain.import_files import Encoding
 
 Tag = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f,]+$")]
 
@@ -33,4 +33,4 @@ class ImportOptions(BaseModel):
     consent: ImportConsent | None = None
     list_ids: Annotated[list[UUID], Field(max_length=50)] = []
     tags: Annotated[list[Tag], Field(max_length=50)] = []
-    encoding: Encoding | None = Field(None, description="null: UTF-8 or UTF-16, found out by itself")
+    encoding: Encoding | None = Field(None, description="null: found out by itself")

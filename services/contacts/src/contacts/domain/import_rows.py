@@ -49,14 +49,14 @@ def _remembering(check: Callable[[str], str]) -> Callable[[str], str | WrongValu
 
 
 class RowReader:
-    """Turns rows of the file into rows of the stage. The header is row 1; empty lines count, but are passed over."""
+    """Turns rows of the file into rows of the stage. Empty lines count, but are passed over."""
 
-    def __init__(self, plan: Plan, import_id: UUID, addresses: Addresses) -> None:
+    def __init__(self, plan: Plan, import_id: UUID, addresses: Addresses, header_row: int = 1) -> None:
         self.plan = plan
         self.rows_read = 0
         self._no_id = import_id.hex
         self._addresses = addresses
-        self._row = 1
+        self._row = header_row
         checks = {"language": values.language, "country": values.country, "timezone": values.timezone}
         self._checked = [
             (plan.fields[name], f"invalid_{name}", _remembering(check))

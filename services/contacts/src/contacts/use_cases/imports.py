@@ -11,25 +11,17 @@ from common.jobs import enqueue
 
 from contacts.db import attributes, imports, lists
 from contacts.domain.addresses import Addresses
-from contacts.domain.csv_files import CsvFile, NotCsv, Undecodable, open_csv
+from contacts.domain.import_files import open_file
 from contacts.domain.import_options import ImportOptions
 from contacts.domain.import_plan import Plan, WrongMapping, make_plan
 from contacts.domain.import_rows import RowReader
-from contacts.errors import (
-    ImportNotFound,
-    ImportNotRunning,
-    InvalidMapping,
-    ListUnknown,
-    MissingColumn,
-    UnknownAttribute,
-    WrongEncoding,
-)
-from contacts.errors import NotCsv as NotCsvProblem
+from contacts.domain.tables import Table, Unreadable
+from contacts.errors import ImportNotFound, ImportNotRunning, ListUnknown
+from contacts.use_cases.import_problems import unreadable, unusable
 from contacts.use_cases.purposes import resolve_purpose
 
 IMPORT_JOB = "import"
 _BATCH_ROWS = 4000
-_CSV_MEND = "Save the sheet as “CSV UTF-8”, with one header row, and send that file"
 
 
 async def accept_upload(
@@ -44,7 +36,7 @@ async def accept_upload(
 ) -> UUID:
     """Stage a file and enqueue its merging; durable with the transaction. Nothing stays of a file that is refused.
 
-    Raises NotCsv, WrongEncoding, MissingColumn, InvalidMapping, UnknownAttribute, ListUnknown, UnknownPurpose.
+    Raises what import_problems tells of, ListUnknown and UnknownPurpose.
     """
     import_id = new_id()
     plan_extras: dict[str, Any] = {}
@@ -57,13 +49,12 @@ async def accept_upload(
     known = await attributes.types(tx, workspace_id)
     try:
         opened, plan = await asyncio.to_thread(_open, file, options, known)
-        reader = RowReader(plan, import_id, Addresses(pepper, workspace_id))
+        reader = RowReader(plan, import_id, Addresses(pepper, workspace_id), opened.header_row)
         await _stage(tx, import_id, opened, reader)
-    except NotCsv as error:
-        kind = WrongEncoding if isinstance(error, Undecodable) else NotCsvProblem
-        raise kind(str(error), mend=_CSV_MEND, row=error.row) from error
+    except Unreadable as error:
+        raise unreadable(error) from error
     except WrongMapping as error:
-        raise _mapping_problem(error) from error
+        raise unusable(error) from error
     await _define_attributes(tx, workspace_id, plan)
     await imports.insert(
         tx,
@@ -92,12 +83,12 @@ async def cancel_import(tx: Connection, workspace_id: UUID, import_id: UUID) -> 
         raise ImportNotRunning(status=row["status"])
 
 
-def _open(file: IO[bytes], options: ImportOptions, known: Any) -> tuple[CsvFile, Plan]:
-    opened = open_csv(file, (options.mapping or {}).keys(), options.encoding)
+def _open(file: IO[bytes], options: ImportOptions, known: Any) -> tuple[Table, Plan]:
+    opened = open_file(file, (options.mapping or {}).keys(), options.encoding)
     return opened, make_plan(opened.columns, options.mapping, known, create_attributes=options.create_attributes)
 
 
-async def _stage(tx: Connection, import_id: UUID, opened: CsvFile, reader: RowReader) -> None:
+async def _stage(tx: Connection, import_id: UUID, opened: Table, reader: RowReader) -> None:
     """Copy batch after batch; the next one is read in a thread while the server takes the last."""
     rows = reader.read(opened.rows)
 
@@ -128,13 +119,3 @@ async def _define_attributes(tx: Connection, workspace_id: UUID, plan: Plan) -> 
 def _as_json(plan: Plan) -> dict[str, Any]:
     columns = [{"index": c.index, "name": c.name, "kind": c.kind or "text"} for c in plan.attributes]
     return {"fields": plan.fields, "attributes": columns}
-
-
-def _mapping_problem(error: WrongMapping) -> Exception:
-    if error.code == "missing_column":
-        return MissingColumn(str(error), column=error.column, mend="Name a column of the file's first row")
-    if error.code == "unknown_attribute":
-        return UnknownAttribute(
-            str(error), column=error.column, mend="Create the attribute, or send create_attributes: true"
-        )
-    return InvalidMapping(str(error), column=error.column, mend="Map each column to one field or attributes.<name>")
