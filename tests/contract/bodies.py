@@ -45,6 +45,10 @@ BODIES: dict[str, Any] = {
         "data": {"options": {"mapping": {"Email": "email"}, "list_ids": ["{list_id}"]}},
     },
     "create_merge": {"contact_id": "{contact_id}", "merged_contact_id": "{contact_id:2}"},
+    "inspect_import": {
+        "files": {"file": ("people.csv", _CSV, "text/csv")},
+        "data": {"options": {"create_attributes": True}},
+    },
     "create_privacy_request": {"kind": "export", "contact_id": "{contact_id}"},
     "import_suppressions": {
         "files": {"file": ("list.txt", "left{n}@example.com\nnobody\n", "text/plain")},

@@ -53,7 +53,20 @@ async def import_file(
     answer = await upload(client, content, **options)
     assert answer.status_code == 202, answer.text
     async with jobs_running(database):
-        return await finished(client, answer.json()["id"])
+        found = await finished(client, answer.json()["id"])
+        await _tidied(database)
+    return found
+
+
+async def _tidied(database: ServiceDatabase) -> None:
+    """An import is over before its stage is cleared."""
+    async with database.worker.connection() as connection:
+        left = "select count(*) from jobs where kind like 'import%' and state in ('queued', 'running')"
+        for _ in range(600):
+            if not await connection.fetchval(left):
+                return
+            await asyncio.sleep(0.05)
+    raise AssertionError("jobs are left")
 
 
 async def finished(client: httpx.AsyncClient, import_id: str) -> dict[str, Any]:

@@ -107,6 +107,12 @@ class InflatesTooFar(BadRequest):
     code = "inflates_too_far"
 
 
+class TooManyTags(Invalid):
+    """The column that is mapped to tags holds something else."""
+
+    code = "too_many_tags"
+
+
 class WrongEncoding(BadRequest):
     """The file's text encoding cannot be read."""
 
@@ -129,6 +135,12 @@ class ImportNotRunning(Conflict):
     """The import is over; it cannot be cancelled."""
 
     code = "import_over"
+
+
+class ImportNotUndoable(Conflict):
+    """The import cannot be undone."""
+
+    code = "import_not_undoable"
 
 
 class SuppressionNotFound(NotFound):

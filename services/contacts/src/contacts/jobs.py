@@ -13,7 +13,8 @@ from contacts.use_cases.attributes import INDEX_JOB, run_index_job
 from contacts.use_cases.audiences import FREEZE_AUDIENCE
 from contacts.use_cases.duplicates import find_everywhere
 from contacts.use_cases.import_job import fail_import, run_import
-from contacts.use_cases.imports import IMPORT_JOB
+from contacts.use_cases.import_undo import UNDO_JOB, fail_undo, forget_changes, run_undo
+from contacts.use_cases.imports import IMPORT_JOB, TRIAL_JOB
 from contacts.use_cases.live_segments import BUILD_SEGMENT, follow, note_sizes, sweep
 from contacts.use_cases.personal_data import forget_fetched
 from contacts.use_cases.republish import republish as tell_again
@@ -21,6 +22,8 @@ from contacts.use_cases.suppressions import lift_expired
 
 KINDS = (
     JobKind(IMPORT_JOB, run_import, lease_s=20, on_failed=fail_import),
+    JobKind(TRIAL_JOB, run_import, lease_s=20, on_failed=fail_import),
+    JobKind(UNDO_JOB, run_undo, lease_s=20, on_failed=fail_undo),
     JobKind(INDEX_JOB, run_index_job, lease_s=20),
     FREEZE_AUDIENCE,
     BUILD_SEGMENT,
@@ -32,6 +35,7 @@ PERIODICS = (
     Periodic("segment_clock", 60.0, sweep),
     Periodic("segment_sizes", 3600.0, note_sizes),
     Periodic("personal_data", 3600.0, forget_fetched),
+    Periodic("import_changes", 3600.0, forget_changes),
     Periodic("idempotency_keys", 3600.0, forget_old_keys),
 )
 

@@ -9,39 +9,37 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import asyncpg
-from common.errors import Invalid
 from common.web.pages import Page, Paging, page
 from common.web.problems import problems
 from common.web.route import Caller, Db, Tx, allow, event_stream, own_transaction, service_router
 from common.web.sse import ServerEvent, issue_ticket, stream
-from common.web.texts import require_storable
 from fastapi import Form, Request, UploadFile
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from contacts.api.deps import ActingCaller, Pepper
-from contacts.db import imports
-from contacts.domain.import_options import ImportOptions
+from contacts.api.import_options import read_options
+from contacts.db import import_undo, imports
+from contacts.domain.import_files import REJECT_COLUMNS
 from contacts.errors import (
     ImportNotFound,
     ImportNotRunning,
-    InflatesTooFar,
-    InvalidHeader,
+    ImportNotUndoable,
     InvalidMapping,
     ListUnknown,
     MissingColumn,
-    NotCsv,
-    NotJsonLines,
-    NotXlsx,
+    TooManyTags,
     UnknownAttribute,
     UnknownPurpose,
-    WrongEncoding,
 )
+from contacts.use_cases.import_problems import FILE_PROBLEMS
+from contacts.use_cases.import_undo import request_undo
 from contacts.use_cases.imports import accept_upload, cancel_import
 
 router = service_router("/imports", "imports")
 
 MAX_BYTES = 2 * 1024**3
+_PLAN_PROBLEMS = (MissingColumn, InvalidMapping, UnknownAttribute, UnknownPurpose, ListUnknown, TooManyTags)
 _REJECTS_AT_ONCE = 2000
 _PROGRESS_S = 0.5
 _OVER = ("completed", "failed", "cancelled")
@@ -58,6 +56,17 @@ class Rows(BaseModel):
     rejected: int
 
 
+class Undo(BaseModel):
+    """How far undoing is: contacts removed, restored, and those of which something stays as it is."""
+
+    status: Literal["queued", "running", "completed", "failed"]
+    removed: int
+    restored: int
+    kept: int
+    by: str
+    at: datetime | None
+
+
 class ImportOut(BaseModel):
     """An import."""
 
@@ -66,13 +75,26 @@ class ImportOut(BaseModel):
     rows: Rows
     filename: str
     columns: list[str]
+    format: Literal["csv", "xlsx", "jsonl"]
+    compressed: bool
     encoding: str
     delimiter: str
     options: dict[str, Any]
+    dry_run: bool
+    undo: Undo | None
     error: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class KeptValue(BaseModel):
+    """What undoing left as it is now, and why."""
+
+    contact_id: UUID
+    field: str = Field(description="contact, consent, tracking, a field or attributes.<name>")
+    reason: str
+    value: Any = None
 
 
 class ImportAccepted(BaseModel):
@@ -92,19 +114,7 @@ class StreamTicket(BaseModel):
     status_code=202,
     max_body_size=MAX_BYTES,
     dependencies=[allow("imports:write")],
-    responses=problems(
-        NotCsv,
-        NotXlsx,
-        NotJsonLines,
-        WrongEncoding,
-        InvalidHeader,
-        InflatesTooFar,
-        MissingColumn,
-        InvalidMapping,
-        UnknownAttribute,
-        UnknownPurpose,
-        ListUnknown,
-    ),
+    responses=problems(*FILE_PROBLEMS, *_PLAN_PROBLEMS),
 )
 @own_transaction
 async def create_import(
@@ -116,7 +126,7 @@ async def create_import(
     options: Annotated[str, Form(description="JSON: see ImportOptions")] = "{}",
 ) -> ImportAccepted:
     """Store a file of contacts (CSV, XLSX, JSON Lines; gzip) for merging. Nothing stays of a file that is refused."""
-    wanted = _options(options)
+    wanted = read_options(options)
     async with db.transaction(caller.workspace_id) as tx:
         import_id = await accept_upload(
             tx, caller.workspace_id, file.file, file.filename or "", wanted, pepper=pepper, actor=actor.name
@@ -148,6 +158,30 @@ async def cancel_import_(import_id: UUID, tx: Tx, caller: Caller) -> ImportOut:
     """Stop an import; what it has merged stays."""
     await cancel_import(tx, caller.workspace_id, import_id)
     return _out(await _found(tx, caller.workspace_id, import_id))
+
+
+@router.post(
+    "/{import_id}/undo",
+    status_code=202,
+    operation_id="undo_import",
+    dependencies=[allow("imports:write")],
+    responses=problems(ImportNotFound, ImportNotUndoable),
+)
+async def undo_import(import_id: UUID, tx: Tx, caller: Caller, actor: ActingCaller) -> ImportOut:
+    """Take back what an import stored, within seven days, unless it was changed since; a job."""
+    await request_undo(tx, caller.workspace_id, import_id, actor.name)
+    return _out(await _found(tx, caller.workspace_id, import_id))
+
+
+@router.get("/{import_id}/kept", dependencies=[allow("imports:read")], responses=problems(ImportNotFound))
+async def list_import_kept(import_id: UUID, tx: Tx, caller: Caller, paging: Paging) -> Page[KeptValue]:
+    """What undoing an import left as it is, because something happened since."""
+    await _found(tx, caller.workspace_id, import_id)
+    after = paging.after(UUID, str)
+    rows = await import_undo.kept_page(
+        tx, caller.workspace_id, import_id, (after[0], after[1]) if after else None, paging.limit + 1
+    )
+    return page(rows, paging, lambda row: KeptValue(**dict(row)), lambda row: (row["contact_id"], row["field"]))
 
 
 @router.get(
@@ -208,7 +242,7 @@ async def _progress(db: Db, workspace_id: UUID, import_id: UUID) -> AsyncIterato
 
 async def _rejects(db: Db, workspace_id: UUID, import_id: UUID, columns: list[str]) -> AsyncIterator[str]:
     after = 0
-    yield _csv([["row", "code", "message", *columns]])
+    yield _csv([[*REJECT_COLUMNS, *columns]])
     while True:
         async with db.transaction(workspace_id, readonly=True) as tx:
             rows = await imports.rejects(tx, workspace_id, import_id, after, _REJECTS_AT_ONCE)
@@ -231,20 +265,11 @@ async def _found(tx: Tx, workspace_id: UUID, import_id: UUID) -> asyncpg.Record:
     return row
 
 
-def _options(text: str) -> ImportOptions:
-    require_storable(text.encode(), at="/options")
-    try:
-        return ImportOptions.model_validate_json(text)
-    except ValidationError as error:
-        problem = Invalid("The options are not acceptable; see `errors`", mend="Send options as JSON in a form field")
-        problem.errors = [  # type: ignore[attr-defined]
-            {"where": "/options/" + "/".join(map(str, e["loc"])), "code": e["type"], "detail": e["msg"]}
-            for e in error.errors()
-        ]
-        raise problem from error
-
-
 def _out(row: asyncpg.Record) -> ImportOut:
     found = dict(row)
     rows = Rows(read=found["rows_read"], **{name: found[name] for name in Rows.model_fields if name != "read"})
-    return ImportOut(**{**found, "rows": rows})
+    undo = None
+    if found["undo"] is not None:
+        counts = {name: found[f"undo_{name}"] for name in ("removed", "restored", "kept")}
+        undo = Undo(status=found["undo"], by=found["undone_by"] or "", at=found["undone_at"], **counts)
+    return ImportOut(**{**found, "rows": rows, "undo": undo})

@@ -12,7 +12,8 @@ from contacts.api.deps import ActingCaller, AddressReader
 from contacts.api.suppressions import storable
 from contacts.db.suppression_lists import known_as
 from contacts.domain.suppression_files import ListKind
-from contacts.errors import InvalidField, NotCsv, TooManyRows
+from contacts.errors import InvalidField, TooManyRows
+from contacts.use_cases.import_problems import FILE_PROBLEMS
 from contacts.use_cases.suppression_lists import stream_list, take_list
 
 router = service_router("/suppressions/file", "suppressions")
@@ -40,7 +41,7 @@ class ListTaken(BaseModel):
     "",
     max_body_size=MAX_BYTES,
     dependencies=[allow("suppressions:write")],
-    responses=problems(NotCsv, TooManyRows),
+    responses=problems(*FILE_PROBLEMS, TooManyRows),
 )
 @own_transaction
 async def import_suppressions(

@@ -1,6 +1,7 @@
 """Imports: their stage, their progress and their rejects."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from io import BytesIO
 from typing import Any
 from uuid import UUID
@@ -18,8 +19,9 @@ _STAGED = (
 _ROW, _CELL = "\x1e", "\x1f"
 
 _INSERT = """
-insert into imports (workspace_id, id, filename, options, plan, columns, encoding, delimiter, rows_read, created_by)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+insert into imports (workspace_id, id, filename, options, plan, columns, format, compressed, encoding, delimiter,
+                     rows_read, dry_run, first_id, last_id, created_by)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 """
 
 _COUNT = """
@@ -71,33 +73,30 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
 
 
-async def insert(
-    tx: Connection,
-    workspace_id: UUID,
-    import_id: UUID,
-    filename: str,
-    options: dict[str, Any],
-    plan: dict[str, Any],
-    columns: list[str],
-    encoding: str,
-    delimiter: str,
-    rows_read: int,
-    created_by: str,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class NewImport:
+    """An import whose rows are staged. Its contacts will have ids from `first_id` to `last_id`."""
+
+    workspace_id: UUID
+    id: UUID
+    filename: str
+    options: dict[str, Any]
+    plan: dict[str, Any]
+    columns: list[str]
+    format: str
+    compressed: bool
+    encoding: str
+    delimiter: str
+    rows_read: int
+    dry_run: bool
+    first_id: UUID | None
+    last_id: UUID | None
+    created_by: str
+
+
+async def insert(tx: Connection, new: NewImport) -> None:
     """A new import, its rows staged already."""
-    await tx.execute(
-        _INSERT,
-        workspace_id,
-        import_id,
-        filename,
-        options,
-        plan,
-        columns,
-        encoding,
-        delimiter,
-        rows_read,
-        created_by,
-    )
+    await tx.execute(_INSERT, *(getattr(new, field.name) for field in fields(new)))
 
 
 async def get(tx: Connection, workspace_id: UUID, import_id: UUID) -> asyncpg.Record | None:

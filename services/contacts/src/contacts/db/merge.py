@@ -17,6 +17,8 @@ from uuid import UUID
 
 from common.db.pool import Connection
 
+from contacts.db.merge_values import values_after, values_of
+
 PREPARE_TRANSACTION = """
 set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_seqscan = off;
 set local work_mem = '64MB';
@@ -55,7 +57,8 @@ _SOURCE = """
 src as (
   select s.row, s.contact_id, s.email, s.email_normalised, s.address_hash, s.domain_hash,
          {first_name} as first_name, {last_name} as last_name, {language} as language, {timezone} as timezone,
-         {country} as country, {external_id} as external_id, {attributes} as attributes
+         {country} as country, {external_id} as external_id, {attributes} as attributes,
+         {attributes_filled} as attributes_filled, {attributes_over} as attributes_over, {tags} as tags
     from import_stage s
    where s.import_id = $1 and s.row > $2 and s.row <= $3 and s.code is null)
 """
@@ -83,9 +86,9 @@ _CREATE = """
 with {source},
 added as (
   insert into contacts (workspace_id, id, email, email_normalised, address_hash, domain_hash, first_name, last_name,
-                        language, timezone, country, external_id, attributes, tags, tracking)
+                        language, timezone, country, external_id, attributes, tags, tracking, import_id)
   select $4, contact_id, email, email_normalised, address_hash, domain_hash, first_name, last_name,
-         language, timezone, country, external_id, attributes, $9::text[], coalesce($8::text, 'none')
+         language, timezone, country, external_id, attributes, tags, coalesce($8::text, 'none'), $1
     from src
    where (select c.id from contacts c
            where c.workspace_id = $4 and c.email_normalised between src.email_normalised and src.email_normalised
@@ -106,8 +109,8 @@ ledger as (
   select $4, id, id, $7::uuid, $6, $11::text, $12::text, $13::integer, $14::text, $1
     from new where consented),
 membership as (
-  insert into list_members (workspace_id, list_id, contact_id)
-  select $4, list, id from new cross join unnest($10::uuid[]) list on conflict do nothing),
+  insert into list_members (workspace_id, list_id, contact_id, import_id)
+  select $4, list, id, $1 from new cross join unnest($10::uuid[]) list on conflict do nothing),
 created as (
   {outbox}
   select 2, 'lead.created', 'lead.created.v1', n.id::text, n.id, $4, {lead} from new n),
@@ -141,12 +144,11 @@ with {source},
 old as materialized (
   select c.*, src.contact_id as row_id, k.status as consent_now, coalesce(k.revision, 0) as consent_revision,
          {suppressed} as suppressed,
-         coalesce(src.first_name, c.first_name) as first_name_to, coalesce(src.last_name, c.last_name) as last_name_to,
-         coalesce(src.language, c.language) as language_to, coalesce(src.timezone, c.timezone) as timezone_to,
-         coalesce(src.country, c.country) as country_to, coalesce(src.external_id, c.external_id) as external_id_to,
-         c.attributes || src.attributes as attributes_to,
-         case when c.tags @> $9::text[] then c.tags
-              else (select array_agg(distinct tag) from unnest(c.tags || $9::text[]) tag) end as tags_to,
+         {first_name_to} as first_name_to, {last_name_to} as last_name_to, {language_to} as language_to,
+         {timezone_to} as timezone_to, {country_to} as country_to, {external_id_to} as external_id_to,
+         {attributes_to} as attributes_to,
+         case when c.tags @> src.tags then c.tags
+              else (select array_agg(distinct tag) from unnest(c.tags || src.tags) tag) end as tags_to,
          case when $8::text = 'none' then 'none' else c.tracking end as tracking_to
     from src cross join lateral (
            select contacts.ctid as place, * from contacts
@@ -184,9 +186,24 @@ ledger as (
                                actor, import_id)
   select $4, row_id, id, $7::uuid, consent_to, $11::text, $12::text, $13::integer, $14::text, $1
     from changed where consent_to is not null),
+before as (
+  insert into import_changes (workspace_id, import_id, contact_id, revision, before, after, consent_before,
+                              consent_after, consent_revision, consent_lines)
+  select $4, $1, id, revision + 1,
+         jsonb_build_object('first_name', first_name, 'last_name', last_name, 'language', language,
+           'timezone', timezone, 'country', country, 'external_id', external_id, 'attributes', attributes,
+           'tags', tags, 'tracking', tracking),
+         jsonb_build_object('first_name', first_name_to, 'last_name', last_name_to, 'language', language_to,
+           'timezone', timezone_to, 'country', country_to, 'external_id', external_id_to,
+           'attributes', attributes_to, 'tags', tags_to, 'tracking', tracking_to),
+         consent_now, consent_to, consent_revision + 1,
+         case when consent_to is not null then 1 + (
+           select count(*) from consent_records k
+            where k.workspace_id = $4 and k.contact_id = changed.id and k.purpose_id = $7::uuid) end
+    from changed),
 membership as (
-  insert into list_members (workspace_id, list_id, contact_id)
-  select $4, list, id from judged cross join unnest($10::uuid[]) list on conflict do nothing),
+  insert into list_members (workspace_id, list_id, contact_id, import_id)
+  select $4, list, id, $1 from judged cross join unnest($10::uuid[]) list on conflict do nothing),
 told as (
   {outbox}
   select 2, 'lead.updated', 'lead.updated.v1', n.id::text, n.row_id, $4, {lead}
@@ -243,6 +260,15 @@ select (select count(*) from rejected) as rejected,
 """
 
 
+_REJECTED = """
+select coalesce(jsonb_agg(to_jsonb(r)), '[]')::text from import_rejects r
+ where workspace_id = $4 and import_id = $1 and row > $2 and row <= $3
+"""
+_KEEP_REJECTED = (
+    "insert into import_rejects select * from jsonb_populate_recordset(null::import_rejects, $1::text::jsonb)"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Merged:
     """What became of one range of rows."""
@@ -263,7 +289,7 @@ class Merge:
         self._names = [column["name"] for column in plan["attributes"]]
         self._consent = consent
         self._external_id = plan["fields"].get("external_id")
-        source = _SOURCE.format(**_expressions(plan))
+        source = _SOURCE.format(**values_of(plan))
         lead_new = LEAD.format(
             revision="1",
             consents="case when n.consented then json_build_array(json_build_object("
@@ -274,7 +300,11 @@ class Merge:
             source=source, outbox=_OUTBOX, suppressed=_SUPPRESSED.format(of="n"), lead=lead_new
         )
         self._update = _UPDATE.format(
-            source=source, outbox=_OUTBOX, suppressed=_SUPPRESSED.format(of="c"), lead=lead_old
+            source=source,
+            outbox=_OUTBOX,
+            suppressed=_SUPPRESSED.format(of="c"),
+            lead=lead_old,
+            **values_after(plan),
         )
 
     def statements(self) -> dict[str, str]:
@@ -312,20 +342,11 @@ class Merge:
             skipped, rejected = skipped + row["skipped"], row["rejected"]
         return Merged(made["created"], updated, unchanged, skipped, rejected)
 
-
-def _expressions(plan: dict[str, Any]) -> dict[str, str]:
-    found = {
-        name: f"nullif(s.cells[{plan['fields'][name] + 1}], '')" if name in plan["fields"] else "null::text"
-        for name in ("first_name", "last_name", "language", "timezone", "country", "external_id")
-    }
-    casts = {"number": "{}::numeric", "boolean": "(lower({}) = 'true')"}
-    pairs = [
-        f"($5::text[])[{n}], "
-        + casts.get(column["kind"] or "text", "{}").format(f"nullif(s.cells[{column['index'] + 1}], '')")
-        for n, column in enumerate(plan["attributes"], 1)
-    ]
-    # A function takes at most 100 arguments.
-    groups = [f"jsonb_build_object({', '.join(pairs[i : i + 40])})" for i in range(0, len(pairs), 40)]
-    none = "case when $5::text[] is not null then '{}'::jsonb end"
-    found["attributes"] = f"jsonb_strip_nulls({' || '.join(groups)})" if groups else none
-    return found
+    async def rehearse(self, tx: Connection, after: int, to: int, *, update: bool) -> Merged:
+        """What `merge` would do: it is done, and taken back; only the rejects stay."""
+        await tx.execute("savepoint rehearsal")
+        merged = await self.merge(tx, after, to, update=update)
+        rejected = await tx.fetchval(_REJECTED, self._ids[1], after, to, self._ids[0])
+        await tx.execute("rollback to savepoint rehearsal")
+        await tx.execute(_KEEP_REJECTED, rejected)
+        return merged

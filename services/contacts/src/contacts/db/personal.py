@@ -49,6 +49,14 @@ select jsonb_build_object('import_id', r.import_id, 'row', r.row, 'code', r.code
     "merged": """
 select jsonb_build_object('contact_id', a.alias_id)
   from person join contact_aliases a using (workspace_id, contact_id)""",
+    "import_changes": """
+select jsonb_build_object('import_id', h.import_id, 'before', h.before, 'after', h.after)
+  from person p join imports i on i.workspace_id = p.workspace_id
+  join import_changes h on h.workspace_id = i.workspace_id and h.import_id = i.id and h.contact_id = p.contact_id""",
+    "import_undo_kept": """
+select jsonb_build_object('import_id', h.import_id, 'field', h.field, 'reason', h.reason, 'value', h.value)
+  from person p join imports i on i.workspace_id = p.workspace_id
+  join import_undo_kept h on h.workspace_id = i.workspace_id and h.import_id = i.id and h.contact_id = p.contact_id""",
     "privacy_requests": """
 select jsonb_build_object('kind', t.kind, 'created_at', t.created_at, 'completed_at', t.completed_at)
   from person join privacy_requests t using (workspace_id, contact_id)""",

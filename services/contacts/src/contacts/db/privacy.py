@@ -33,6 +33,15 @@ BLANK = (
     "delete from stage_transitions where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from contact_notes where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from contact_money where workspace_id = $1 and contact_id = any ($2::uuid[])",
+    # Only the latest imports have any, and only by import can they be found.
+    (
+        "delete from import_changes h using imports i where i.workspace_id = $1"
+        " and h.workspace_id = $1 and h.import_id = i.id and h.contact_id = any ($2::uuid[])"
+    ),
+    (
+        "delete from import_undo_kept h using imports i where i.workspace_id = $1"
+        " and h.workspace_id = $1 and h.import_id = i.id and h.contact_id = any ($2::uuid[])"
+    ),
     "delete from activity where workspace_id = $1 and contact_id = any ($2::uuid[])",
     (
         "delete from import_rejects where workspace_id = $1 and address_hash in"
@@ -87,9 +96,14 @@ async def erasures(tx: Connection, workspace_id: UUID, request_ids: Sequence[UUI
 async def erase(tx: Connection, workspace_id: UUID, contact_ids: Sequence[UUID], request_id: UUID) -> list[bytes]:
     """Blank everything about people whose rows are locked; their ids and hashes stay. Returns the hashes."""
     rows = await tx.fetch(_BURY, workspace_id, contact_ids, request_id)
+    await blank(tx, workspace_id, contact_ids)
+    return [row["address_hash"] for row in rows]
+
+
+async def blank(tx: Connection, workspace_id: UUID, contact_ids: Sequence[UUID]) -> None:
+    """Blank everything about people who have their tombstones."""
     for statement in BLANK:
         await tx.execute(statement, workspace_id, contact_ids)
-    return [row["address_hash"] for row in rows]
 
 
 _DONE = """

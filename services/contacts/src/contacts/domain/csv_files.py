@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Collection, Iterator
 
-from contacts.domain.tables import MAX_ROW_CHARACTERS, Undecodable, Unreadable, header
+from contacts.domain.tables import MAX_ROW_CHARACTERS, Undecodable, Unreadable
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -19,13 +19,14 @@ class NotCsv(Unreadable):
 def read_csv(
     text: io.TextIOWrapper, head: str, encoding: str, wanted: Collection[str] = ()
 ) -> tuple[str, list[str], Iterator[list[str]]]:
-    """The delimiter, the header and the rows. `head`: the text's beginning; `wanted`: columns that tell the delimiter.
+    """The delimiter, the first row and the others. `head`: the text's beginning;
+    `wanted`: columns that tell the delimiter.
 
     Raises NotCsv, Undecodable; so does reading the rows.
     """
     delimiter = _delimiter(head, wanted)
     rows = _rows(text, encoding, delimiter)
-    return delimiter, header(next(rows, [])), rows
+    return delimiter, next(rows, []), rows
 
 
 def _delimiter(text: str, wanted: Collection[str]) -> str:

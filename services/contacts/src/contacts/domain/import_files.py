@@ -8,12 +8,15 @@ from typing import IO, Literal
 
 from contacts.domain import encodings
 from contacts.domain.csv_files import NotCsv, read_csv
+from contacts.domain.exports.spreadsheets import GUARDED_ID, unguarded
 from contacts.domain.inflating import Damaged, gunzip
 from contacts.domain.json_files import NotJsonLines, read_columns, read_rows
 from contacts.domain.tables import Table, Undecodable, header
 from contacts.domain.xlsx_files import read_xlsx
 
 Encoding = Literal["utf-8", "utf-16", "windows-1256", "windows-1252", "iso-8859-1", "iso-8859-6"]
+# Before the columns of the file, in the list of what could not be imported of it.
+REJECT_COLUMNS = ("row", "code", "message")
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _OTHER_FORMATS = {
@@ -35,21 +38,32 @@ _OTHER_FORMATS = {
 def open_file(file: IO[bytes], wanted: Collection[str] = (), encoding: str | None = None) -> Table:
     """Find out how the file is written and read its header. `wanted`: columns that help to tell a CSV's delimiter.
 
-    Raises Unreadable; so does reading the rows.
+    What Barid itself added goes again: the reasons before the rows of a file of rejects, and the apostrophes of an
+    export for spreadsheets. Raises Unreadable; so does reading the rows.
     """
     file.seek(0)
     magic = file.read(8)
     file.seek(0)
     if magic.startswith(_ZIP):
         row, cells, rows = read_xlsx(file)
-        return Table("xlsx", False, "utf-8", "", header(cells, row), rows, row)
+        return _as_sent(Table("xlsx", False, "utf-8", "", cells, rows, row), wanted)
     if not magic.startswith(_GZIP):
-        return _open_text(_Plain(file), wanted, encoding)
+        return _as_sent(_open_text(_Plain(file), wanted, encoding), wanted)
     try:
-        opened = _open_text(_Gzip(file), wanted, encoding)
+        opened = _as_sent(_open_text(_Gzip(file), wanted, encoding), wanted)
     except Damaged as error:
         raise NotCsv(f"the gzip file is damaged: {error}") from error
     return replace(opened, compressed=True, rows=_undamaged(opened.rows, opened.header_row))
+
+
+def _as_sent(table: Table, wanted: Collection[str]) -> Table:
+    columns = [column.strip().lstrip("\ufeff") for column in table.columns]
+    rows, rest = table.rows, columns[len(REJECT_COLUMNS) :]
+    if (*columns[: len(REJECT_COLUMNS)],) == REJECT_COLUMNS and rest and {*REJECT_COLUMNS} & {*wanted} <= {*rest}:
+        columns, rows = rest, (cells[len(REJECT_COLUMNS) :] for cells in rows)
+    if columns and columns[0] == GUARDED_ID:
+        columns, rows = [*map(unguarded, columns)], ([*map(unguarded, cells)] for cells in rows)
+    return replace(table, columns=header(columns, table.header_row), rows=rows)
 
 
 class _Plain:
@@ -77,12 +91,12 @@ def _open_text(source: _Plain, wanted: Collection[str], encoding: str | None) ->
         raise NotCsv("the file is empty")
     encoding = encoding or encodings.detect(source.again())
     head = _decode_head(begin, encoding)
-    text = io.TextIOWrapper(source.again(), encoding=encoding, newline="")  # type: ignore[type-var]
+    text = io.TextIOWrapper(source.again(), encoding=encoding, newline="")
     beginning = head.lstrip("\ufeff \t\r\n")
     if beginning.startswith("{"):
         columns = read_columns(text, encoding)
         text.detach()
-        text = io.TextIOWrapper(source.again(), encoding=encoding, newline="")  # type: ignore[type-var]
+        text = io.TextIOWrapper(source.again(), encoding=encoding, newline="")
         return Table("jsonl", False, encoding, "", columns, read_rows(text, encoding, columns), 0)
     if beginning.startswith("[") and beginning[1:].lstrip().startswith("{"):
         raise NotJsonLines("the file is one JSON document; write one object a line (JSON Lines)")

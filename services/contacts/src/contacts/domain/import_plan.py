@@ -1,14 +1,16 @@
 """What an import does with each column of a file."""
 
-import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from contacts.domain import values
+from contacts.domain.import_headers import suggest
+from contacts.domain.import_options import Policy
 from contacts.domain.values import AttributeType
 
 FIELDS = ("email", "first_name", "last_name", "language", "timezone", "country", "external_id")
+TAGS = "tags"
 CATEGORY_VALUES = 1000
 CATEGORY_CHARACTERS = 100
 
@@ -31,6 +33,7 @@ class AttributeColumn:
     kind: AttributeType | None
     fixed: bool
     values: set[str] | None = field(default_factory=set)
+    policy: Policy = "overwrite"
 
     def learn(self, texts: AbstractSet[str]) -> None:
         """Narrow the type of a new attribute by more values of it; in which order they come does not matter."""
@@ -58,11 +61,12 @@ class AttributeColumn:
 
 @dataclass(slots=True)
 class Plan:
-    """The position of each field in a row; −1: not in the file."""
+    """The position of each field in a row, and what becomes of it in people who are there (`policies`)."""
 
     width: int
     fields: dict[str, int]
     attributes: list[AttributeColumn]
+    policies: dict[str, Policy] = field(default_factory=dict)
 
 
 def make_plan(
@@ -71,10 +75,11 @@ def make_plan(
     known: Mapping[str, AttributeType],
     *,
     create_attributes: bool,
+    policies: Mapping[str, Policy] | None = None,
 ) -> Plan:
     """Lay the mapping over a file's header. Without a mapping, columns go by their names. Raises WrongMapping."""
     if mapping is None:
-        mapping = _guess(columns, known, create_attributes=create_attributes)
+        mapping = suggest(columns, (*FIELDS, TAGS), known, create_attributes=create_attributes)
     position = {column: index for index, column in enumerate(columns) if column}
     fields: dict[str, int] = {}
     attributes: dict[str, AttributeColumn] = {}
@@ -85,30 +90,29 @@ def make_plan(
         name = target.removeprefix("attributes.")
         if target in fields or (name != target and name in attributes):
             raise WrongMapping(f"two columns are mapped to {target!r}", column)
-        if target in FIELDS:
+        if target in FIELDS or target == TAGS:
             fields[target] = index
         elif name == target or not values.is_attribute_name(name):
-            raise WrongMapping(f"{target!r} is neither a field ({', '.join(FIELDS)}) nor attributes.<name>", column)
+            known_targets = ", ".join((*FIELDS, TAGS))
+            raise WrongMapping(f"{target!r} is neither a field ({known_targets}) nor attributes.<name>", column)
         elif name not in known and not create_attributes:
             raise WrongMapping(f"there is no attribute {name!r}", column, "unknown_attribute")
         else:
             attributes[name] = AttributeColumn(index, name, known.get(name), name in known)
     if "email" not in fields:
         raise WrongMapping("no column is mapped to email", "email", "missing_column")
-    return Plan(len(columns), fields, list(attributes.values()))
+    plan = Plan(len(columns), fields, list(attributes.values()))
+    _set_policies(plan, policies or {})
+    return plan
 
 
-def _guess(columns: Sequence[str], known: Mapping[str, AttributeType], *, create_attributes: bool) -> dict[str, str]:
-    synonyms = {"e_mail": "email", "mail": "email", "email_address": "email", "firstname": "first_name"}
-    synonyms |= {"lastname": "last_name", "surname": "last_name", "locale": "language", "time_zone": "timezone"}
-    mapping: dict[str, str] = {}
-    for column in columns:
-        name = re.sub(r"\W+", "_", column.strip().lower()).strip("_")[:63]
-        name = synonyms.get(name, name)
-        if name in FIELDS and name not in mapping.values():
-            mapping[column] = name
-        elif name not in FIELDS and (name in known or (create_attributes and values.is_attribute_name(name))):
-            target = f"attributes.{name}"
-            if target not in mapping.values():
-                mapping[column] = target
-    return mapping
+def _set_policies(plan: Plan, policies: Mapping[str, Policy]) -> None:
+    default = policies.get("default", "overwrite")
+    settled = {"email", TAGS}  # by the address people are told apart; tags are only added
+    targets = {*plan.fields} - settled | {f"attributes.{column.name}" for column in plan.attributes}
+    for target in policies:
+        if target not in targets and target != "default":
+            raise WrongMapping(f"on_conflict names {target!r}, to which no column is mapped", target)
+    for column in plan.attributes:
+        column.policy = policies.get(f"attributes.{column.name}", default)
+    plan.policies = {name: policies.get(name, default) for name in plan.fields if name not in settled}

@@ -3,6 +3,7 @@
 Column by column, some thousand rows at a time: judging each value of each row by itself costs three times as much.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -14,10 +15,20 @@ from common.ids import new_id_text
 
 from contacts.domain import values
 from contacts.domain.addresses import Address, Addresses, NotAnAddress
-from contacts.domain.import_plan import FIELDS, Plan
+from contacts.domain.import_plan import FIELDS, TAGS, Plan
+from contacts.domain.tables import Unreadable
 from contacts.domain.values import WrongValue
 
 _ROWS_AT_ONCE = 2000
+_MOST_TAGS = 50
+_TAG_CHARACTERS = 100
+_MOST_DIFFERENT_TAGS = 1000
+_BETWEEN_TAGS = re.compile(r"[,;|\n]+")
+_CONTROL = re.compile(r"[\x00-\x1f]").search
+
+
+class TooManyTags(Unreadable):
+    """The column holds something else than tags: few words that many people share."""
 
 
 class StagedRow(NamedTuple):
@@ -57,6 +68,7 @@ class RowReader:
         self._no_id = import_id.hex
         self._addresses = addresses
         self._row = header_row
+        self._tags_seen: set[str] = set()
         checks = {"language": values.language, "country": values.country, "timezone": values.timezone}
         self._checked = [
             (plan.fields[name], f"invalid_{name}", _remembering(check))
@@ -126,6 +138,8 @@ class RowReader:
                     if text not in right:
                         wrongs.setdefault(place, _Wrong(code, str(verdicts[text])))
             columns[index] = [right.get(text, text) for text in texts]
+        if TAGS in self.plan.fields:
+            self._split_tags(columns, wrongs)
         for column in self.plan.attributes:
             columns[column.index] = texts = [*map(str.strip, columns[column.index])]
             _too_long(texts, column.name, values.TEXT_CHARACTERS, wrongs)
@@ -142,6 +156,20 @@ class RowReader:
                 column.learn({t for n, t in enumerate(seen) if n not in wrongs} - {""} if wrongs else {*seen} - {""})
         return list(zip(*columns, strict=True)), wrongs
 
+    def _split_tags(self, columns: list[Sequence[str]], wrongs: dict[int, _Wrong]) -> None:
+        index = self.plan.fields[TAGS]
+        joined: dict[str, str | _Wrong] = {text: _tags(text) for text in set(columns[index])}
+        for place, text in enumerate(columns[index]):
+            verdict = joined[text]
+            if isinstance(verdict, _Wrong):
+                wrongs.setdefault(place, verdict)
+            elif place not in wrongs and verdict:
+                self._tags_seen.update(verdict.split(","))
+                if len(self._tags_seen) > _MOST_DIFFERENT_TAGS:
+                    message = f"more than {_MOST_DIFFERENT_TAGS} different tags up to row {self._row}: are they tags?"
+                    raise TooManyTags(message, self._row, str(index + 1))
+        columns[index] = [one if isinstance(one := joined[text], str) else text for text in columns[index]]
+
 
 _NO_ADDRESS = _Wrong("missing_email", "the row has no address")
 
@@ -151,3 +179,14 @@ def _too_long(texts: list[str], name: str, most: int, wrongs: dict[int, _Wrong])
         for place, text in enumerate(texts):
             if len(text) > most:
                 wrongs.setdefault(place, _Wrong("value_too_long", f"{name} is longer than {most} characters"))
+
+
+def _tags(text: str) -> str | _Wrong:
+    """Tags as the stage keeps them: once each, with commas between."""
+    tags = sorted({tag.strip() for tag in _BETWEEN_TAGS.split(text)} - {""})
+    if len(tags) > _MOST_TAGS:
+        return _Wrong("invalid_tags", f"the row has {len(tags)} tags, more than {_MOST_TAGS}")
+    for tag in tags:
+        if len(tag) > _TAG_CHARACTERS or _CONTROL(tag):
+            return _Wrong("invalid_tags", f"a tag is longer than {_TAG_CHARACTERS} characters: {tag[:60]!r}")
+    return ",".join(tags)

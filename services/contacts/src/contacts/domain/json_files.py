@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from contacts.domain.csv_files import Lines, LineTooLong
-from contacts.domain.tables import MAX_COLUMNS, MAX_ROW_CHARACTERS, Undecodable, Unreadable, header
+from contacts.domain.tables import MAX_COLUMNS, MAX_ROW_CHARACTERS, Undecodable, Unreadable
 
 _MOST_DEEP = 20
 
@@ -26,7 +26,7 @@ def read_columns(text: io.TextIOWrapper, encoding: str) -> list[str]:
         columns.update(dict.fromkeys(found))
         if len(columns) > MAX_COLUMNS:
             raise NotJsonLines(f"up to row {row} there are more than {MAX_COLUMNS} different names", row)
-    return header([*columns])
+    return [*columns]
 
 
 def read_rows(text: io.TextIOWrapper, encoding: str, columns: list[str]) -> Iterator[list[str]]:
@@ -59,7 +59,7 @@ def _objects(file: io.TextIOWrapper, encoding: str) -> Iterator[tuple[int, dict[
 
 def _flat(line: str, row: int) -> dict[str, Any]:
     try:
-        found = orjson.loads(line)
+        found: Any = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise NotJsonLines(f"row {row} is not JSON: {error}", row) from error
     if not isinstance(found, dict):
@@ -70,7 +70,7 @@ def _flat(line: str, row: int) -> dict[str, Any]:
         for name, value in found.items():
             if "\x00" in name or "\x00" in _text(value):
                 raise NotJsonLines(f"row {row}: {name!r} contains a NUL character", row, name)
-    return found
+    return dict(found)
 
 
 def _unnested(found: dict[str, Any], row: int) -> dict[str, Any]:

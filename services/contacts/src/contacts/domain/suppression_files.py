@@ -5,7 +5,7 @@ from itertools import chain
 from typing import IO, Literal, NamedTuple, get_args
 
 from contacts.domain.addresses import Addresses, NotAnAddress
-from contacts.domain.csv_files import open_csv
+from contacts.domain.import_files import open_file
 
 # `keyed`: this workspace's own hashes, as an export of them has; of domains with `keyed_domain`.
 ListKind = Literal["address", "domain", "sha256", "md5", "keyed", "keyed_domain"]
@@ -35,11 +35,11 @@ class TooLong(ValueError):
 
 
 def read_entries(file: IO[bytes], kind: ListKind, addresses: Addresses) -> Iterator[Entry | WrongEntry]:
-    """The first cell of every row; a first row that names a column is passed over. Raises NotCsv, TooLong."""
-    opened = open_csv(file)
-    for number, row in enumerate(chain([opened.columns], opened.rows), 1):
+    """The first cell of every row; a first row that names a column is passed over. Raises Unreadable, TooLong."""
+    opened = open_file(file)
+    for number, row in enumerate(chain([opened.columns], opened.rows), opened.header_row):
         text = row[0].strip() if row else ""
-        if not text or (number == 1 and text.lower() in _HEADERS):
+        if not text or (number == opened.header_row and text.lower() in _HEADERS):
             continue
         if number > MOST_ROWS + 1:
             raise TooLong(f"the file has more than {MOST_ROWS:,} rows")

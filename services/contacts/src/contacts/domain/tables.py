@@ -44,9 +44,8 @@ class Table:
     header_row: int = 1
 
 
-def header(cells: list[str], row: int = 1) -> list[str]:
-    """The names of the columns. Raises BadHeader when there are none, too many, or two of one name."""
-    columns = [cell.strip().lstrip("\ufeff") for cell in cells]
+def header(columns: list[str], row: int = 1) -> list[str]:
+    """The columns, as they are. Raises BadHeader when there are none, too many, or two of one name."""
     if not any(columns):
         raise BadHeader("the first row has no column names", row)
     if len(columns) > MAX_COLUMNS:

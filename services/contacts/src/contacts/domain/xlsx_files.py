@@ -74,7 +74,7 @@ class _Guarded(io.RawIOBase):
 class _Workbook:
     def __init__(self, file: IO[bytes]) -> None:
         try:
-            self._archive = zipfile.ZipFile(_Guarded(file))  # type: ignore[arg-type]
+            self._archive = zipfile.ZipFile(_Guarded(file))
         except Unreadable:
             raise
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _DATES = frozenset({14, 15, 16, 17, *range(27, 32), 36, *range(50, 55), 57, 58})
 _MOMENTS = frozenset({18, 19, 20, 21, 22, 32, 33, 34, 35, 45, 46, 47, 55, 56})
+_1904, _1900 = datetime(1904, 1, 1), datetime(1899, 12, 30)  # noqa: DTZ001
 _QUOTED = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
 
 
@@ -37,11 +38,8 @@ def is_moment(number: int, code: str | None) -> str | None:
 def as_moment(text: str, kind: str, *, since_1904: bool) -> str:
     """A serial day as the date or time it shows."""
     days = float(text)
-    if since_1904:
-        start = datetime(1904, 1, 1)  # noqa: DTZ001
-    else:
-        # Excel counts a 29 February 1900 that never was.
-        start = datetime(1899, 12, 30) if days >= 60 else datetime(1899, 12, 31)  # noqa: DTZ001
+    # Excel counts a 29 February 1900 that never was.
+    start = _1904 if since_1904 else _1900 if days >= 60 else _1900 + timedelta(days=1)
     moment = start + timedelta(milliseconds=round(days * 86_400_000))
     if kind == "date" and moment.hour == moment.minute == moment.second == 0:
         return moment.date().isoformat()

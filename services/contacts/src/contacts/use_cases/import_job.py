@@ -1,5 +1,6 @@
 """Merging a staged file: fold, merge range by range, tidy up. Killed at any line, another process goes on.
 
+A dry run does the same and takes each range back, so it cannot say anything else.
 Each range is one transaction with its effects, events, counts and checkpoint, so it happens exactly once. Two lanes
 merge at a time (rows of one address were folded, so ranges share no contact).
 """
@@ -22,7 +23,7 @@ _CLEAR_ROWS = 50_000
 
 
 async def run_import(ctx: JobContext) -> None:
-    """The job kind `import`."""
+    """The job kinds `import` and `import_trial`."""
     import_id = UUID(ctx.args["import_id"])
     workspace_id = ctx.workspace_id
     assert workspace_id is not None  # noqa: S101
@@ -66,7 +67,7 @@ async def fail_import(tx: Connection, ctx: JobContext, error: str) -> None:
 async def _merge_lane(
     ctx: JobContext, merge: Merge, state: "_State", row: dict[str, Any], lane: int, last: int
 ) -> None:
-    update = row["options"]["on_conflict"] == "update"
+    update = row["options"]["on_conflict"] != "skip"
     while True:
         start = (state.done[lane] * LANES + lane) * RANGE_ROWS
         if start > last:
@@ -89,7 +90,8 @@ async def _merge_range(
     async with AsyncExitStack() as until_committed:
         async with ctx.db.transaction() as tx:
             await tx.execute(PREPARE_TRANSACTION)
-            merged = await merge.merge(tx, start, start + RANGE_ROWS, update=update)
+            do = merge.rehearse if row["dry_run"] else merge.merge
+            merged = await do(tx, start, start + RANGE_ROWS, update=update)
             if not await imports.count(tx, row["workspace_id"], row["id"], merged):
                 raise _NotRunning
             await until_committed.enter_async_context(state.lock)

@@ -4,6 +4,7 @@ from common.errors import BaridError
 
 from contacts import errors
 from contacts.domain.import_plan import WrongMapping
+from contacts.domain.import_rows import TooManyTags
 from contacts.domain.json_files import NotJsonLines
 from contacts.domain.tables import BadHeader, Inflated, Undecodable, Unreadable
 from contacts.domain.xlsx_files import NotXlsx
@@ -13,6 +14,7 @@ _KINDS: dict[type[Unreadable], tuple[type[BaridError], str]] = {
     Undecodable: (errors.WrongEncoding, "Save the file as UTF-8, or name its encoding in the options"),
     BadHeader: (errors.InvalidHeader, "Give each column of the first row a name of its own, at most 500"),
     Inflated: (errors.InflatesTooFar, "Send the file uncompressed, or in parts"),
+    TooManyTags: (errors.TooManyTags, "Map the column to an attribute, or leave it out"),
     NotXlsx: (errors.NotXlsx, "Open the workbook in a spreadsheet program and save it as XLSX or as “CSV UTF-8”"),
     NotJsonLines: (errors.NotJsonLines, "Write one JSON object a line, all with the same names"),
 }
@@ -36,3 +38,10 @@ def unusable(error: WrongMapping) -> BaridError:
     return errors.InvalidMapping(
         str(error), column=error.column, mend="Map each column to one field or attributes.<name>"
     )
+
+
+# What a route that takes files may answer.
+FILE_PROBLEMS: tuple[type[BaridError], ...] = (
+    errors.NotCsv,
+    *(kind for kind, _ in _KINDS.values() if kind is not errors.TooManyTags),
+)

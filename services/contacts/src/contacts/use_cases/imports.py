@@ -21,6 +21,8 @@ from contacts.use_cases.import_problems import unreadable, unusable
 from contacts.use_cases.purposes import resolve_purpose
 
 IMPORT_JOB = "import"
+# A kind of its own: a process of a release that knows no dry run must not merge one for real.
+TRIAL_JOB = "import_trial"
 _BATCH_ROWS = 4000
 
 
@@ -50,26 +52,35 @@ async def accept_upload(
     try:
         opened, plan = await asyncio.to_thread(_open, file, options, known)
         reader = RowReader(plan, import_id, Addresses(pepper, workspace_id), opened.header_row)
-        await _stage(tx, import_id, opened, reader)
+        ids = await _stage(tx, import_id, opened, reader)
     except Unreadable as error:
         raise unreadable(error) from error
     except WrongMapping as error:
         raise unusable(error) from error
-    await _define_attributes(tx, workspace_id, plan)
+    if not options.dry_run:
+        await _define_attributes(tx, workspace_id, plan)
     await imports.insert(
         tx,
-        workspace_id,
-        import_id,
-        filename[:200],
-        options.model_dump(mode="json"),
-        {**_as_json(plan), **plan_extras},
-        opened.columns,
-        opened.encoding,
-        opened.delimiter,
-        reader.rows_read,
-        actor,
+        imports.NewImport(
+            workspace_id,
+            import_id,
+            filename[:200],
+            options.model_dump(mode="json"),
+            {**_as_json(plan), **plan_extras},
+            opened.columns,
+            opened.format,
+            opened.compressed,
+            opened.encoding,
+            opened.delimiter,
+            reader.rows_read,
+            options.dry_run,
+            ids[0],
+            ids[1],
+            actor,
+        ),
     )
-    await enqueue(tx, IMPORT_JOB, {"import_id": str(import_id)}, workspace_id=workspace_id, unique_key=str(import_id))
+    kind = TRIAL_JOB if options.dry_run else IMPORT_JOB
+    await enqueue(tx, kind, {"import_id": str(import_id)}, workspace_id=workspace_id, unique_key=str(import_id))
     return import_id
 
 
@@ -85,15 +96,31 @@ async def cancel_import(tx: Connection, workspace_id: UUID, import_id: UUID) -> 
 
 def _open(file: IO[bytes], options: ImportOptions, known: Any) -> tuple[Table, Plan]:
     opened = open_file(file, (options.mapping or {}).keys(), options.encoding)
-    return opened, make_plan(opened.columns, options.mapping, known, create_attributes=options.create_attributes)
+    return opened, make_plan(
+        opened.columns,
+        options.mapping,
+        known,
+        create_attributes=options.create_attributes,
+        policies=options.on_conflict if isinstance(options.on_conflict, dict) else None,
+    )
 
 
-async def _stage(tx: Connection, import_id: UUID, opened: Table, reader: RowReader) -> None:
-    """Copy batch after batch; the next one is read in a thread while the server takes the last."""
+async def _stage(
+    tx: Connection, import_id: UUID, opened: Table, reader: RowReader
+) -> tuple[UUID, UUID] | tuple[None, None]:
+    """Copy batch after batch; the next one is read in a thread while the server takes the last.
+
+    Returns the least and the greatest id that was drawn.
+    """
     rows = reader.read(opened.rows)
+    ids: set[str] = set()
 
     def take() -> bytes:
-        return imports.as_copied(import_id, list(islice(rows, _BATCH_ROWS)))
+        batch = list(islice(rows, _BATCH_ROWS))
+        drawn = [row.id for row in batch if row.code is None]
+        if drawn:
+            ids.update((min(drawn), max(drawn)))
+        return imports.as_copied(import_id, batch)
 
     batch = await asyncio.to_thread(take)
     while batch:
@@ -103,6 +130,7 @@ async def _stage(tx: Connection, import_id: UUID, opened: Table, reader: RowRead
         finally:
             # The thread reads the upload's file: it must be done with it, whatever happened here.
             batch = await ahead
+    return (UUID(min(ids)), UUID(max(ids))) if ids else (None, None)
 
 
 async def _define_attributes(tx: Connection, workspace_id: UUID, plan: Plan) -> None:
@@ -117,5 +145,7 @@ async def _define_attributes(tx: Connection, workspace_id: UUID, plan: Plan) -> 
 
 
 def _as_json(plan: Plan) -> dict[str, Any]:
-    columns = [{"index": c.index, "name": c.name, "kind": c.kind or "text"} for c in plan.attributes]
-    return {"fields": plan.fields, "attributes": columns}
+    columns = [
+        {"index": c.index, "name": c.name, "kind": c.kind or "text", "policy": c.policy} for c in plan.attributes
+    ]
+    return {"fields": plan.fields, "attributes": columns, "policies": plan.policies}

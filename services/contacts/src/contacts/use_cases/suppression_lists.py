@@ -16,10 +16,10 @@ from common.outbox.writer import IMPORT_LANE
 from contacts import events
 from contacts.db import segments, suppression_lists
 from contacts.domain.addresses import Addresses
-from contacts.domain.csv_files import NotCsv
 from contacts.domain.suppression_files import Entry, ListKind, TooLong, WrongEntry, read_entries
-from contacts.errors import NotCsv as NotCsvProblem
+from contacts.domain.tables import Unreadable
 from contacts.errors import TooManyRows
+from contacts.use_cases.import_problems import unreadable
 
 MOST_NAMED = 100
 PAGE = 50_000
@@ -49,12 +49,12 @@ async def take_list(
 ) -> Taken:
     """Suppress all that a file names, in one transaction. What is suppressed for longer is never shortened.
 
-    Raises NotCsv, TooManyRows.
+    Raises what import_problems tells of files, and TooManyRows.
     """
     try:
         taken, hashes = await asyncio.to_thread(_read, file, kind, addresses)
-    except NotCsv as error:
-        raise NotCsvProblem(str(error), mend="Send a text file with one entry in each row", row=error.row) from error
+    except Unreadable as error:
+        raise unreadable(error) from error
     except TooLong as error:
         raise TooManyRows(str(error), mend="Split the file") from error
     if kind in ("sha256", "md5"):
