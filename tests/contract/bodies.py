@@ -37,6 +37,7 @@ BODIES: dict[str, Any] = {
     "update_contact": {"first_name": "سارا"},
     "create_segment": {"name": "Segment {n}", "rule": _RULE},
     "preview_segment": {"rule": _RULE},
+    "explain_segment": {"contact_id": "{contact_id}"},
     "update_segment": {"name": "Segment {n}", "rule": _RULE},
     "create_suppression": {"email": "never{n}@example.com"},
     "create_consent": {"contact_id": "{contact_id}", "status": "subscribed", "source": "by telephone"},

@@ -334,3 +334,47 @@ async def test_single_changes_go_before_those_that_came_by_the_thousand(db, work
     async with db.transaction(workspace_id) as tx:
         assert (await segment_members.take(tx, workspace_id, 10, bulk=False))[0].what == ["tags"]
     await caught_up(db)
+
+
+@pytest.mark.asyncio
+async def test_a_segment_follows_the_rules_of_those_it_names(db, workspace_id):
+    one, other = Someone("a@example.com", tags=["vip"]), Someone("b@example.com", tags=["new"])
+    await store(db, workspace_id, [one, other])
+    named = await create(db, workspace_id, VIP)
+    through = await create(db, workspace_id, {"not": {"segment": str(named)}})
+    on_top = await create(db, workspace_id, {"segment": str(through)})
+    await build(db)
+    await caught_up(db)
+    assert await members(db, on_top) == {other.id}
+    await execute(db, workspace_id, "update contacts set tags = '{}' where id = $1", one.id)
+    await caught_up(db)
+    assert await members(db, on_top) == {one.id, other.id}
+    async with db.transaction(workspace_id) as tx:
+        rule = {"field": "tags", "op": "contains", "value": "new"}
+        await use_cases.change_segment(tx, workspace_id, named, {"rule": rule}, None)
+    await build(db)
+    assert await members(db, on_top) == await members(db, through) == {one.id}
+
+
+@pytest.mark.asyncio
+async def test_money_and_new_fields_move_people(db, workspace_id):
+    someone = Someone("a@example.com")
+    await store(db, workspace_id, [someone])
+    rich = await create(db, workspace_id, {"money": "total", "currency": "EUR", "op": "gte", "value": 100})
+    owned = await create(db, workspace_id, {"field": "owner", "op": "eq", "value": "sara"})
+    await build(db)
+    await caught_up(db)
+    await execute(db, workspace_id, "update contacts set owner = 'sara'")
+    await execute(
+        db,
+        workspace_id,
+        "insert into contact_money (workspace_id, contact_id, currency, conversions, total, last_at)"
+        " values ($1, $2, 'EUR', 1, 100, now())",
+        workspace_id,
+        someone.id,
+    )
+    await caught_up(db)
+    assert await members(db, rich) == await members(db, owned) == {someone.id}
+    await execute(db, workspace_id, "update contact_money set total = 99.99")
+    await caught_up(db)
+    assert await members(db, rich) == set()

@@ -1,22 +1,26 @@
 """The compiled SQL answers what the rule means: compared with the plain evaluator on generated rules and people."""
 
 import asyncio
+import zlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
 from common.ids import new_id, purpose_id
-from contacts.db import segment_sql, segments
-from contacts.domain.segment_binding import bind
+from contacts.db import segment_people, segment_sql, segments
+from contacts.domain.phones import normalise
 from contacts.domain.segment_evaluation import Activity, Person, holds
-from contacts.domain.segment_rules import parse_rule
+from contacts.domain.segment_explanation import explain
+from contacts.use_cases.segment_rules import usable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fixtures.databases import service_database
 from tests.fixtures.properties import times
-from tests.integration.contacts.people import Someone, define, make_list, store
+from tests.integration.contacts.people import Someone, define, make_list, make_segment, store
 
 WORKSPACE = UUID(int=0xA0D1)
 FOREIGN = UUID(int=0xF0E1)
@@ -32,7 +36,19 @@ MOMENTS = [NOW - timedelta(days=d) for d in (0, 1, 29, 30, 31, 400)]
 EVENTS = ["email.sent", "email.opened", "email.clicked"]
 PURPOSES = ["newsletter", "offers"]
 CAMPAIGNS = [UUID(int=1), UUID(int=2)]
-LISTS: list[UUID] = []
+STAGES = ["subscriber", "lead", "marketing_qualified", "customer"]
+PHONES = ["+98 21 1234 5678", "+4930123456", "021 1234 5678"]
+CURRENCIES = ["EUR", "IRR"]
+# Segments that rules name by number; the second one stands on the first.
+SEGMENTS = [
+    {
+        "any": [
+            {"field": "score", "op": "gte", "value": 1},
+            {"event": "email.opened", "op": "last_within", "within": "30d"},
+        ]
+    },
+    {"not": {"all": [{"segment": 0}, {"field": "tags", "op": "contains", "value": "vip"}]}},
+]  # fmt: skip
 
 values_of = {
     "text": st.sampled_from(TEXTS), "number": st.sampled_from(NUMBERS), "boolean": st.booleans(),
@@ -49,24 +65,45 @@ def comparisons(draw):
     elif kind == "number" and draw(st.booleans()):
         name = "score"
     elif kind == "text" and draw(st.booleans()):
-        name = draw(st.sampled_from(["first_name", "last_name", "language", "country", "timezone", "stage", "email"]))
+        name = draw(st.sampled_from([
+            "first_name", "last_name", "language", "country", "timezone", "stage", "email", "phone", "company", "city",
+            "owner",
+        ]))  # fmt: skip
     else:
         name = "attributes." + draw(st.sampled_from([n for n, k in KINDS.items() if k == kind]))
     ops = {
         "text": ["eq", "neq", "in", "not_in", "contains", "not_contains", "starts_with", "ends_with"],
         "number": ["eq", "neq", "in", "not_in", "gt", "gte", "lt", "lte"],
         "boolean": ["eq", "neq"],
-        "date": ["eq", "neq", "gt", "gte", "lt", "lte", "within", "not_within"],
+        "date": [
+            "eq",
+            "neq",
+            "gt",
+            "gte",
+            "lt",
+            "lte",
+            "within",
+            "not_within",
+            "within_next",
+            "not_within_next",
+            "anniversary",
+            "not_anniversary",
+        ],
         "time": ["gt", "gte", "lt", "lte", "within", "not_within"],
     }
     op = draw(st.sampled_from([*ops[kind], "exists", "not_exists"]))
     rule = {"field": name, "op": op}
+    values = (
+        st.sampled_from(PHONES) if name == "phone" else st.sampled_from(STAGES) if name == "stage" else values_of[kind]
+    )
     if op in ("in", "not_in"):
-        rule["value"] = draw(st.lists(values_of[kind], min_size=1, max_size=3))
-    elif op in ("within", "not_within"):
+        rule["value"] = draw(st.lists(values, min_size=1, max_size=3))
+    elif op in ("anniversary", "not_anniversary"):
+        rule["value"] = draw(spans | st.sampled_from(["today", "365d", "400d"]))
+    elif "within" in op:
         rule["value"] = draw(spans)
     elif op not in ("exists", "not_exists"):
-        rule["value"] = draw(values_of[kind])
+        rule["value"] = draw(values)
     return rule
 
 
@@ -95,11 +132,48 @@ event_rules = st.builds(
     st.sampled_from(EVENTS), st.sampled_from(["at_least", "at_most", "exactly", "never"]), st.integers(0, 3),
     st.none() | spans, st.none() | st.sampled_from(CAMPAIGNS), st.booleans(),
 )  # fmt: skip
+last_rules = st.builds(
+    lambda event, op, within, campaign: {
+        "event": event, "op": op, "within": within, **({} if campaign is None else {"campaign_id": str(campaign)}),
+    },
+    st.sampled_from(EVENTS), st.sampled_from(["last_within", "last_not_within"]), spans,
+    st.none() | st.sampled_from(CAMPAIGNS),
+)  # fmt: skip
+money_rules = st.one_of(
+    st.builds(lambda money, currency, op, value: {"money": money, "currency": currency, "op": op, "value": value},
+              st.sampled_from(["conversions", "total"]), st.sampled_from(CURRENCIES),
+              st.sampled_from(["eq", "neq", "gt", "gte", "lt", "lte"]), st.sampled_from([0, 1, 2, 99.9, 1000])),
+    st.builds(lambda money, currency, op: {"money": money, "currency": currency, "op": op},
+              st.sampled_from(["conversions", "total", "last_at"]), st.sampled_from(CURRENCIES),
+              st.sampled_from(["exists", "not_exists"])),
+    st.builds(lambda currency, op, value: {"money": "last_at", "currency": currency, "op": op, "value": value},
+              st.sampled_from(CURRENCIES), st.sampled_from(["within", "not_within"]), spans),
+)  # fmt: skip
+bucket_rules = st.builds(
+    lambda salt, of, start, size: {
+        "bucket": {"salt": salt, "of": of, "from": start % of, "to": min(start % of + size, of)},
+    },
+    st.sampled_from(["a", "آزمون", "x:y"]), st.sampled_from([2, 3, 100]), st.integers(0, 99), st.integers(1, 60),
+)  # fmt: skip
+segment_rules = st.builds(
+    lambda n, op: {"segment": n, "op": op}, st.integers(0, 1), st.sampled_from(["member", "not_member"])
+)
 list_rules = st.builds(
     lambda n, op: {"list": n, "op": op}, st.integers(0, 1), st.sampled_from(["member", "not_member"])
 )
 rules = st.recursive(
-    st.one_of(comparisons(), comparisons(), tag_rules, consent_rules, event_rules, list_rules),
+    st.one_of(
+        comparisons(),
+        comparisons(),
+        tag_rules,
+        consent_rules,
+        event_rules,
+        list_rules,
+        last_rules,
+        money_rules,
+        bucket_rules,
+        segment_rules,
+    ),
     lambda inner: st.one_of(
         st.builds(lambda parts: {"all": parts}, st.lists(inner, max_size=3)),
         st.builds(lambda parts: {"any": parts}, st.lists(inner, min_size=1, max_size=3)),
@@ -120,8 +194,16 @@ def people() -> list[tuple[Someone, Person, list[Activity]]]:
 
         fields = {
             "first_name": pick(TEXTS, 1), "last_name": pick(["", *TEXTS], 2), "language": pick(["ar", "fa", "en"], 3),
-            "country": pick(["IR", "DE"], 4), "timezone": pick(["Asia/Tehran"], 5), "stage": pick(TEXTS, 6) or "lead",
+            "country": pick(["IR", "DE"], 4), "timezone": pick(["Asia/Tehran"], 5), "stage": pick(STAGES, 6) or "lead",
             "score": float(pick(NUMBERS, 7) or 0), "created_at": pick(MOMENTS, 8) or NOW - timedelta(days=29, hours=3),
+            "phone": (phone := pick(PHONES, 20)), "phone_normalised": normalise(phone, None) if phone else None,
+            "company": pick(TEXTS, 21), "city": pick(["", *TEXTS], 22), "owner": pick(TEXTS, 23),
+        }  # fmt: skip
+        money = {
+            currency: {
+                "conversions": float(n % 4), "total": (0.0, 99.9, 1000.0)[n % 3], "last_at": MOMENTS[(n + i) % 6],
+            }
+            for i, currency in enumerate(CURRENCIES) if (n + i) % 3
         }  # fmt: skip
         attributes = {
             "city": pick(TEXTS, 9), "note": pick(["", "x" * 600, *TEXTS], 10), "age": pick(NUMBERS, 11),
@@ -142,7 +224,9 @@ def people() -> list[tuple[Someone, Person, list[Activity]]]:
             for i in range(n % 6)
         ]  # fmt: skip
         someone = Someone(email, None, fields, attributes, tags)
-        person = Person({**fields, "email": email}, attributes, tags, frozenset(), consents, activity)
+        person = Person(
+            {**fields, "email": email}, attributes, tags, frozenset(), consents, activity, someone.id, money
+        )
         found.append((someone, person, activity))
     return found
 
@@ -172,30 +256,47 @@ async def world(postgres):
                     " values ($1, $2, $3, $4, $5, $6, $7)",
                     [(WORKSPACE, new_id(), someone.id, a.event, a.at, a.machine, a.campaign_id) for a in activity],
                 )
+                await tx.executemany(
+                    "insert into contact_money (workspace_id, contact_id, currency, conversions, total, last_at)"
+                    " values ($1, $2, $3, $4, $5, $6)",
+                    [(WORKSPACE, someone.id, currency, int(m["conversions"]), Decimal(str(m["total"])), m["last_at"])
+                     for currency, m in person.money.items()],
+                )  # fmt: skip
                 on = frozenset(one for one, k in zip(lists, (2, 3), strict=True) if n % k == 0)
-                persons[someone.id] = Person(
-                    person.fields, person.attributes, person.tags, on, person.consents, person.activity
-                )
+                persons[someone.id] = replace(person, lists=on)
             attributes = await segments.attributes(tx, WORKSPACE)
-        yield db, lists, persons, attributes
+        stored: list[UUID] = []
+        for document in SEGMENTS:
+            stored.append(await make_segment(db.worker, WORKSPACE, with_ids(document, lists, stored)))
+        yield db, lists, stored, persons, attributes
 
 
-def with_lists(rule, lists):
-    """The drawn rule names lists by number."""
+def with_ids(rule, lists, stored):
+    """The drawn rule names lists and segments by number."""
+    known = {"list": lists, "segment": stored}
     if isinstance(rule, dict):
-        return {key: str(lists[value]) if key == "list" else with_lists(value, lists) for key, value in rule.items()}
-    return [with_lists(part, lists) for part in rule] if isinstance(rule, list) else rule
+        return {
+            key: str(known[key][value]) if key in known else with_ids(value, lists, stored)
+            for key, value in rule.items()
+        }
+    return [with_ids(part, lists, stored) for part in rule] if isinstance(rule, list) else rule
 
 
 async def check(world, drawn):
-    db, lists, persons, attributes = world
-    rule = bind(parse_rule(with_lists(drawn, lists)), attributes, WORKSPACE)
-    expected = {contact_id for contact_id, person in persons.items() if holds(rule, person, NOW)}
-    query = segment_sql.statement(segment_sql.matching(rule, WORKSPACE, NOW))
+    db, lists, stored, persons, attributes = world
+    document = with_ids(drawn, lists, stored)
     async with db.api.transaction(WORKSPACE, readonly=True) as tx:
+        rule = await usable(tx, WORKSPACE, document, attributes)
+        expected = {contact_id for contact_id, person in persons.items() if holds(rule, person, NOW)}
+        query = segment_sql.statement(segment_sql.matching(rule, WORKSPACE, NOW))
         found = {row["id"] for row in await tx.fetch(query.sql, *query.args)}
         assert found == expected, drawn
         assert await segments.count(tx, WORKSPACE, rule, NOW) == len(expected)
+        someone = sorted(persons)[zlib.crc32(repr(drawn).encode()) % len(persons)]
+        known = await segment_people.person(tx, WORKSPACE, someone, EVENTS)
+    explained = explain(rule, known, NOW, {})
+    assert explained.holds == (someone in expected), drawn
+    assert all(part.says for part in nodes(explained))
     left_out = segment_sql.statement(segment_sql.chosen([rule], lists[:1], [rule], WORKSPACE, NOW))
     async with db.worker.transaction() as tx:
         rows = await tx.fetch(left_out.sql, *left_out.args)
@@ -203,6 +304,12 @@ async def check(world, drawn):
     assert {row["id"] for row in rows} == expected | on_list
     assert len(rows) == len(expected | on_list)
     assert {row["id"] for row in rows if row["left_out"]} == expected
+
+
+def nodes(explained):
+    yield explained
+    for part in explained.parts:
+        yield from nodes(part)
 
 
 def examples(number):
@@ -245,6 +352,10 @@ def _generate(world, loop, number):
         {"all": [{"field": "attributes.age", "op": "gt", "value": 0}, {"field": "tags", "op": "exists"}]},
         {"field": "attributes.city", "op": "contains", "value": "يزد"},
         {"field": "email", "op": "eq", "value": " BERLIN0@Example.com"},
+        {"field": "phone", "op": "eq", "value": "0098 (21) 12345678"},
+        {"field": "attributes.born", "op": "anniversary", "value": "today"},
+        {"field": "attributes.born", "op": "within_next", "value": "1d"},
+        {"all": [{"segment": 1}, {"not": {"segment": 0}}]},
     ],
 )  # fmt: skip
 @pytest.mark.asyncio(loop_scope="module")

@@ -9,10 +9,12 @@ from common.ids import new_id
 from common.testing import deliver, outbox_events
 from contacts.main import create_app
 from contacts.settings import Settings
+from contacts.use_cases import live_segments
 from contacts.use_cases import segments as use_cases
 
 from tests.integration.contacts.people import Someone, define, happened, make_list, make_segment, store
 from tests.integration.contacts.test_audiences import MAIN, attempt, crowd, started
+from tests.integration.contacts.test_live_segments import build
 
 VIP = {"field": "tags", "op": "contains", "value": "vip"}
 
@@ -279,3 +281,92 @@ async def test_the_rule_tree_is_in_the_api_description(client):
     for shape in ("AllOf", "AnyOf", "Not", "FieldCondition", "ListCondition", "EventCondition"):
         assert shape in described["components"]["schemas"], shape
     assert "email.clicked" in text
+
+
+@pytest.mark.asyncio
+async def test_segments_that_name_each_other_are_refused_with_the_path(client, workspace_id):
+    async def make(name, rule):
+        made = await client.post("/v1/segments", json={"name": name, "rule": rule})
+        assert made.status_code == 201, made.text
+        return made.json()["id"]
+
+    first = await make("first", VIP)
+    second = await make("second", {"not": {"segment": first}})
+    third = await make("third", {"any": [{"segment": second}, VIP]})
+    circle = await client.patch(f"/v1/segments/{first}", json={"rule": {"segment": third, "op": "not_member"}})
+    assert (circle.status_code, circle.json()["code"]) == (422, "invalid_rule")
+    assert circle.json()["params"]["path"] == [first, third, second, first]
+    assert "first → third → second → first" in circle.json()["detail"]
+    itself = await client.patch(f"/v1/segments/{first}", json={"rule": {"segment": first}})
+    assert itself.json()["params"]["path"] == [first, first]
+    strange = await client.post("/v1/segments/preview", json={"rule": {"segment": str(uuid4())}})
+    assert (strange.status_code, strange.json()["code"]) == (404, "segment_not_found")
+    used = await client.delete(f"/v1/segments/{first}")
+    assert (used.status_code, used.json()["code"]) == (409, "segment_in_use")
+    assert set(used.json()["params"]["segment_ids"]) == {second, third}
+
+
+@pytest.mark.asyncio
+async def test_segments_that_stand_on_many_others_are_bounded(client):
+    """Each names the one before twice: a rule of 2^n conditions, were it not refused."""
+    rule = VIP
+    for n in range(12):
+        made = await client.post("/v1/segments", json={"name": f"s{n}", "rule": rule})
+        if made.status_code != 201:
+            break
+        rule = {"any": [{"segment": made.json()["id"]}, {"not": {"segment": made.json()["id"]}}]}
+    assert (made.status_code, n) == (422, 9)
+    assert "500 conditions" in made.json()["detail"]
+
+
+@pytest.mark.asyncio
+async def test_explain_says_which_condition_holds_and_what_it_saw(client, contacts_db, workspace_id):
+    someone = Someone("a@example.com", tags=["new"])
+    await store(contacts_db.worker, workspace_id, [someone])
+    await happened(contacts_db.worker, workspace_id, someone.id, "email.opened", timedelta(days=2))
+    rule = {
+        "all": [
+            {"event": "email.opened", "op": "at_least", "value": 1, "within": "30d"},
+            {"not": VIP},
+            {"field": "score", "op": "gte", "value": 10},
+        ]
+    }
+    segment = (await client.post("/v1/segments", json={"name": "s", "rule": rule})).json()["id"]
+    path = f"/v1/segments/{segment}/explain"
+    answer = await client.post(path, json={"contact_id": str(someone.id)})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    opened, denied, scored = found["parts"]
+    assert (found["holds"], opened["holds"], denied["holds"], scored["holds"]) == (False, True, True, False)
+    assert (opened["says"], opened["saw"]) == ("opened a mail in the last 30 days", 1)
+    assert (denied["parts"][0]["says"], denied["parts"][0]["saw"]) == ("tags contains “vip”", ["new"])
+    assert (scored["says"], scored["saw"]) == ("score is at least 10", 0)
+    assert (await client.post(path, json={"contact_id": str(uuid4())})).json()["code"] == "contact_not_found"
+
+
+@pytest.mark.asyncio
+async def test_members_and_sizes_are_listed_by_cursor(client, contacts_db, workspace_id):
+    people = [Someone(f"p{n}@example.com", tags=["vip"]) for n in range(5)]
+    await store(contacts_db.worker, workspace_id, people)
+    segment = (await client.post("/v1/segments", json={"name": "s", "rule": VIP})).json()
+    path = f"/v1/segments/{segment['id']}"
+    assert segment["size"] is None
+    assert (await client.get(f"{path}/members")).json()["items"] == []
+    await build(contacts_db.worker)
+    await live_segments.note_sizes(contacts_db.worker)
+    assert (await client.get(path)).json()["size"] == 5
+    assert [one["size"] for one in (await client.get("/v1/segments")).json()["items"]] == [5]
+    found, cursor = [], None
+    while True:
+        page = (
+            await client.get(f"{path}/members", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))
+        ).json()
+        found += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert [one["id"] for one in found] == sorted(str(one.id) for one in people)
+    sizes = (await client.get(f"{path}/sizes", params={"limit": 1})).json()
+    assert [one["size"] for one in sizes["items"]] == [5]
+    rest = await client.get(f"{path}/sizes", params={"cursor": sizes["next_cursor"]})
+    assert [one["size"] for one in rest.json()["items"]] == [5]

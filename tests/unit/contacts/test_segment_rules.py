@@ -6,11 +6,23 @@ from uuid import UUID, uuid4
 import pytest
 from common.contracts.addresses import normalise_address
 from common.ids import purpose_id
-from contacts.domain.segment_binding import Attribute, Compare, Deny, Every, Happened, OnList, Some, bind
+from contacts.domain.segment_binding import (
+    Attribute,
+    Compare,
+    Deny,
+    Every,
+    Happened,
+    OnList,
+    Some,
+    anniversaries,
+    bind,
+    bucket_of,
+)
 from contacts.domain.segment_rules import MAX_CONDITIONS, MAX_DEPTH, parse_rule, referenced_lists
 from contacts.errors import InvalidRule
 
 WORKSPACE = UUID(int=7)
+PARTS = [47, 97, 83, 91, 33]
 ATTRIBUTES = {
     "city": Attribute("city", "text", indexed=True),
     "age": Attribute("age", "number"),
@@ -129,6 +141,21 @@ def test_event_counts():
         ({"event": "email.opened", "op": "at_least", "value": -1}, "/rule/value", ""),
         ({"event": "email.opened", "op": "at_least", "value": 1.5}, "/rule/value", ""),
         ({"event": "email.opened", "op": "never", "within": "1 month"}, "/rule/within", ""),
+        ({"event": "email.opened", "op": "last_within"}, "/rule/within", "needs a span"),
+        ({"event": "email.opened", "op": "last_not_within", "value": 1, "within": "1d"}, "/rule/value", "no value"),
+        ({"money": "debts", "currency": "EUR", "op": "exists"}, "/rule/money", "debts"),
+        ({"money": "total", "currency": "euro", "op": "exists"}, "/rule/currency", ""),
+        ({"money": "total", "currency": "EUR", "op": "within", "value": "3d"}, "/rule/op", "within"),
+        ({"money": "total", "currency": "EUR", "op": "gt", "value": "a lot"}, "/rule/value", "a number"),
+        ({"money": "total", "currency": "EUR", "op": "gt", "value": {}}, "/rule/value", "a list of such"),
+        ({"money": "total", "op": "exists"}, "/rule/currency", "missing"),
+        ({"bucket": {"salt": "a", "from": 10, "to": 10}}, "/rule/bucket", "no part lies"),
+        ({"bucket": {"salt": "a", "from": 0, "to": 101}}, "/rule/bucket", "no part lies"),
+        ({"bucket": {"salt": "", "to": 1}}, "/rule/bucket/salt", ""),
+        ({"attributes.born": 1}, "/rule", "none of"),
+        ({"field": "attributes.born", "op": "anniversary", "value": "tomorrow"}, "/rule/value", "span"),
+        ({"field": "created_at", "op": "anniversary", "value": "today"}, "/rule/op", "anniversary"),
+        ({"segment": "x"}, "/rule/segment", ""),
     ],
 )
 def test_refusal_names_the_place_and_the_mend(document, pointer, says):
@@ -144,6 +171,25 @@ def test_refusal_lists_what_is_allowed():
     assert "gte" in refused({"field": "score", "op": "contains", "value": 1}).params["allowed"]
     assert "email.clicked" in refused({"event": "email.burnt", "op": "never"}).params["allowed"]
     assert "purpose" in refused({"field": "email", "op": "eq", "value": "x", "y": 1}).params["allowed"]
+
+
+def test_shares_are_stable_and_about_as_large_as_asked_for():
+    """The parts of these ids must not change in any release: hold-outs would be mailed."""
+    people = [UUID(int=n) for n in range(10_000)]
+    assert [bucket_of("spring", 100, one) for one in people[:5]] == PARTS
+    inside = sum(1 for one in people if bucket_of("spring", 100, one) < 10)
+    assert 850 < inside < 1150
+    both = sum(1 for one in people if bucket_of("spring", 100, one) < 50 and bucket_of("fall", 100, one) < 50)
+    assert 2300 < both < 2700, "another salt deals anew"
+
+
+def test_anniversaries_of_a_leap_day_are_kept_in_every_year():
+    rule = Compare("attribute", "born", "date", "anniversary", timedelta())
+    assert anniversaries(rule, datetime(2026, 2, 28, 12, tzinfo=UTC)) == ["02-28", "02-29"]
+    assert anniversaries(rule, datetime(2028, 2, 28, 12, tzinfo=UTC)) == ["02-28"]
+    assert anniversaries(rule, datetime(2028, 2, 29, 12, tzinfo=UTC)) == ["02-29"]
+    week = Compare("attribute", "born", "date", "anniversary", timedelta(days=2))
+    assert anniversaries(week, datetime(2026, 12, 30, 12, tzinfo=UTC)) == ["01-01", "12-30", "12-31"]
 
 
 def test_limits_hold_before_anything_recurses():

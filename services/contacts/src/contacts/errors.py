@@ -177,6 +177,12 @@ class PreviewTooSlow(Unavailable):
     code = "preview_too_slow"
 
 
+class SegmentInUse(Conflict):
+    """Another segment's rule names this one."""
+
+    code = "segment_in_use"
+
+
 class ListInUse(Conflict):
     """A segment's rule names this list."""
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contacts.api.rule_documents import RuleDocument
 from contacts.db import segment_members, segment_states, segments
-from contacts.errors import InvalidRule, ListUnknown, PreviewTooSlow, SegmentUnknown
+from contacts.errors import ContactNotFound, InvalidRule, ListUnknown, PreviewTooSlow, SegmentInUse, SegmentUnknown
 from contacts.use_cases import segments as use_cases
 
 router = service_router("/segments", "segments")
@@ -79,6 +79,23 @@ class SegmentSize(BaseModel):
     size: int
 
 
+class SegmentExplainRequest(_Body):
+    """Whom to explain."""
+
+    contact_id: UUID
+
+
+class ExplainedCondition(BaseModel):
+    """One condition of a rule and its verdict about a contact."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    holds: bool
+    says: Annotated[str, Field(description="the condition in words")]
+    saw: Annotated[Any, Field(description="the contact's value that it looked at; how often, for events")] = None
+    parts: Annotated[list["ExplainedCondition"], Field(description="the conditions it is made of")] = []
+
+
 class SampleContact(BaseModel):
     """One of the contacts that a rule holds for."""
 
@@ -105,7 +122,7 @@ def _out(row: asyncpg.Record) -> SegmentOut:
     "",
     status_code=201,
     dependencies=[allow("segments:write")],
-    responses=problems(InvalidRule, ListUnknown),
+    responses=problems(InvalidRule, ListUnknown, SegmentUnknown),
 )
 async def create_segment(body: SegmentCreate, tx: Tx, caller: Caller, response: Response) -> SegmentOut:
     """Store a segment: a rule, and who it holds for, kept up to date from now on."""
@@ -117,7 +134,7 @@ async def create_segment(body: SegmentCreate, tx: Tx, caller: Caller, response: 
 @router.post(
     "/preview",
     dependencies=[allow("segments:read")],
-    responses=problems(InvalidRule, ListUnknown, PreviewTooSlow),
+    responses=problems(InvalidRule, ListUnknown, SegmentUnknown, PreviewTooSlow),
 )
 async def preview_segment(body: SegmentPreviewRequest, tx: Tx, caller: Caller) -> SegmentPreview:
     """Count a rule without storing it."""
@@ -141,6 +158,17 @@ async def get_segment(segment_id: UUID, tx: Tx, caller: Caller, response: Respon
         raise SegmentUnknown
     set_etag(response, row["revision"])
     return _out(row)
+
+
+@router.post(
+    "/{segment_id}/explain",
+    dependencies=[allow("segments:read")],
+    responses=problems(SegmentUnknown, ContactNotFound, InvalidRule, ListUnknown),
+)
+async def explain_segment(segment_id: UUID, body: SegmentExplainRequest, tx: Tx, caller: Caller) -> ExplainedCondition:
+    """Why a contact is in the segment, or is not: each condition with its verdict and the value it saw."""
+    found = await use_cases.explain_contact(tx, caller.workspace_id, segment_id, body.contact_id, datetime.now(UTC))
+    return ExplainedCondition.model_validate(found)
 
 
 @router.get("/{segment_id}/members", dependencies=[allow("segments:read")], responses=problems(SegmentUnknown))
@@ -186,7 +214,7 @@ async def update_segment(
     "/{segment_id}",
     status_code=204,
     dependencies=[allow("segments:write")],
-    responses=problems(SegmentUnknown, PreconditionFailed),
+    responses=problems(SegmentUnknown, PreconditionFailed, SegmentInUse),
 )
 async def delete_segment(segment_id: UUID, tx: Tx, caller: Caller, if_match: IfMatch = None) -> None:
     """Delete a segment. A campaign that starts with it afterwards fails."""

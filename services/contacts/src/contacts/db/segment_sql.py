@@ -12,10 +12,11 @@ from typing import Any, TypeAlias, assert_never
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 from contacts.domain import segment_binding as bound
+from contacts.domain.segment_values import CONSENTS
 
 Condition: TypeAlias = sa.ColumnElement[bool]
 TAG = "#tag"  # tags stand in the side table under this name
@@ -28,7 +29,8 @@ contacts = sa.table(
     sa.column("workspace_id", sa.Uuid()),
     sa.column("id", sa.Uuid()),
     *(sa.column(n, _text) for n in ("email", "email_normalised", "first_name", "last_name", "language", "country")),
-    *(sa.column(n, _text) for n in ("timezone", "external_id", "stage")),
+    *(sa.column(n, _text) for n in ("timezone", "external_id", "stage", "company", "city", "owner")),
+    *(sa.column(n, _text) for n in ("phone", "phone_normalised")),
     sa.column("created_at", sa.DateTime(timezone=True)),
     sa.column("score", sa.Double()),
     sa.column("attributes", JSONB()),
@@ -64,6 +66,15 @@ _activity = sa.table(
     sa.column("at", sa.DateTime(timezone=True)),
     sa.column("machine", sa.Boolean()),
 ).alias("a")
+_money = sa.table(
+    "contact_money",
+    sa.column("workspace_id", sa.Uuid()),
+    sa.column("contact_id", sa.Uuid()),
+    sa.column("currency", _text),
+    sa.column("conversions", sa.BigInteger()),
+    sa.column("total", sa.Numeric()),
+    sa.column("last_at", sa.DateTime(timezone=True)),
+).alias("y")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,16 @@ def condition(rule: bound.Bound, workspace_id: UUID, now: datetime) -> Condition
         case bound.Deny():
             part = condition(rule.part, workspace_id, now)
             return ~part if isinstance(part, sa.Exists) else part.is_not(sa.true())
+        case bound.Named():
+            return condition(rule.part, workspace_id, now)
+        case _:
+            return _leaf(rule, workspace_id, now)
+
+
+def _leaf(rule: bound.Leaf, workspace_id: UUID, now: datetime) -> Condition:
+    match rule:
+        case bound.InBucket():
+            return _bucket(rule)
         case bound.OnList():
             return _of(_members, workspace_id).where(_members.c.list_id == rule.list_id).exists()
         case bound.Happened():
@@ -138,6 +159,8 @@ def _ids(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any]
             return None
         rows = sa.select(_values.c.contact_id).where(_values.c.workspace_id == workspace_id, *test)
         return rows.distinct() if rule.place == "tags" and rule.op != "contains" else rows
+    while isinstance(rule, bound.Named):
+        rule = rule.part
     if isinstance(rule, bound.Every | bound.Some) and rule.parts:
         sets = [_ids(part, workspace_id, now) for part in rule.parts]
         known = [ids for ids in sets if ids is not None]
@@ -176,34 +199,53 @@ def _compare(rule: bound.Compare, workspace_id: UUID, now: datetime) -> Conditio
         case "consent":
             return _consent(rule, workspace_id)
         case "tags" | "indexed":
-            test = _indexed_test(rule, now)
-            if test is not None:
-                return _of(_values, workspace_id).where(*test).exists()
-            if rule.place == "tags":
-                wanted: Any = rule.value
-                return sa.and_(
-                    *(_of(_values, workspace_id).where(*_tag(_values.c.value == tag)).exists() for tag in wanted)
-                )
-            return _attribute(rule, now)
+            return _looked_up(rule, workspace_id, now)
         case "attribute":
             return _attribute(rule, now)
+        case "money":
+            return _of(_money, workspace_id).where(_money.c.currency == rule.currency, _amount(rule, now)).exists()
         case "column":
             column = contacts.c[rule.name]
             if rule.name == "email" and rule.op in ("eq", "in"):
                 column = contacts.c.email_normalised
+            if rule.name == "phone" and rule.op in ("eq", "in"):
+                column = contacts.c.phone_normalised
             return _text_test(rule, column) if rule.kind == "text" else _ordered(rule, column, now)
         case _:
             assert_never(rule.place)
 
 
+def _looked_up(rule: bound.Compare, workspace_id: UUID, now: datetime) -> Condition:
+    test = _indexed_test(rule, now)
+    if test is not None:
+        return _of(_values, workspace_id).where(*test).exists()
+    if rule.place == "tags":
+        wanted: Any = rule.value
+        return sa.and_(*(_of(_values, workspace_id).where(*_tag(_values.c.value == tag)).exists() for tag in wanted))
+    return _attribute(rule, now)
+
+
+def _amount(rule: bound.Compare, now: datetime) -> Condition:
+    column = _money.c[rule.name]
+    return _ordered(rule, column if rule.kind == "time" else sa.cast(column, sa.Double()), now)
+
+
+def _bucket(rule: bound.InBucket) -> Condition:
+    """As `bucket_of` reckons it: the first 32 bits of a digest of salt and id."""
+    salted = sa.func.concat(sa.cast(f"{rule.salt}:", _text), sa.cast(contacts.c.id, _text))
+    bits = sa.cast(sa.cast(sa.func.concat("x", sa.func.left(sa.func.md5(salted), 8)), BIT(32)), sa.BigInteger())
+    part = bits.op("%", return_type=sa.BigInteger())(sa.cast(rule.of, sa.BigInteger()))
+    return sa.and_(part >= rule.first, part < rule.end)
+
+
 def _consent(rule: bound.Compare, workspace_id: UUID) -> Condition:
     wanted = rule.value if isinstance(rule.value, list) else [rule.value]
     rows = _of(_consents, workspace_id).where(_consents.c.purpose_id == rule.purpose)
-    if len(set(wanted)) == len(bound.CONSENTS):
+    if len(set(wanted)) == len(CONSENTS):
         return sa.true()
     if "none" not in wanted:
         return rows.where(_consents.c.status == _many(wanted)).exists()
-    others = [status for status in bound.CONSENTS if status not in wanted]
+    others = [status for status in CONSENTS if status not in wanted]
     return ~rows.where(_consents.c.status == _many(others)).exists()
 
 
@@ -275,6 +317,8 @@ def _text_test(rule: bound.Compare, column: Any) -> Condition:
 def _date_test(rule: bound.Compare, column: Any, now: datetime) -> Condition:
     if rule.op == "exists":
         return column != ""  # type: ignore[no-any-return]
+    if rule.op == "anniversary":
+        return sa.func.substr(column, 6, 5) == _many(bound.anniversaries(rule, now))  # type: ignore[no-any-return]
     first, end = bound.days(rule, now)
     tests = [] if first is None else [column >= first.isoformat()]
     return sa.and_(*tests, *([] if end is None else [column < end.isoformat()]))

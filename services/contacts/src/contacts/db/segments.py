@@ -103,6 +103,35 @@ async def rules(tx: Connection, workspace_id: UUID, segment_ids: Sequence[UUID])
     return {row["id"]: row["rule"] for row in rows}
 
 
+async def named(tx: Connection, workspace_id: UUID, segment_ids: Sequence[UUID]) -> list[asyncpg.Record]:
+    """Name and rule of those of the segments that exist."""
+    return await tx.fetch(
+        "select id, name, rule from segments where workspace_id = $1 and id = any($2::uuid[]) and not deleted",
+        workspace_id,
+        segment_ids,
+    )
+
+
+async def lock_names(tx: Connection, workspace_id: UUID) -> None:
+    """Until the transaction ends, nobody else changes which segment names which."""
+    await tx.execute(
+        "select pg_advisory_xact_lock(hashtextextended('segment names' || $1::uuid::text, 0))", workspace_id
+    )
+
+
+async def naming(tx: Connection, workspace_id: UUID, segment_id: UUID) -> list[asyncpg.Record]:
+    """The segments whose rule stands on this one, straight or through others."""
+    return await tx.fetch(
+        "with recursive names as (select id, rule, jsonb_path_query(rule, '$.**.segment') #>> '{}' as of from segments"
+        "   where workspace_id = $1 and not deleted),"
+        " on_it as (select id from names where of = $2::uuid::text"
+        "   union select n.id from names n join on_it o on n.of = o.id::text)"
+        " select id, rule from segments where workspace_id = $1 and id in (select id from on_it) and id <> $2",
+        workspace_id,
+        segment_id,
+    )
+
+
 async def limit_time(tx: Connection, timeout_s: float) -> None:
     """Let statements of this transaction run so long and use enough memory to hash a whole workspace."""
     await tx.execute(f"set local statement_timeout = {int(timeout_s * 1000)}; set local work_mem = '64MB'")

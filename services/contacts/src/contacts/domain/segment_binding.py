@@ -1,20 +1,20 @@
 """A rule bound to a workspace: every field known, every operator allowed for its type, every value of that type."""
 
+from calendar import isleap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from datetime import date, datetime, timedelta
+from hashlib import md5
+from typing import Literal, TypeAlias
 from uuid import UUID
 
-from common.contracts.addresses import InvalidAddress, normalise_address
 from common.ids import purpose_id
 
 from contacts.domain import segment_rules as rules
+from contacts.domain.segment_values import Kind, Value, value_of
 from contacts.errors import InvalidRule
 
-Kind = Literal["text", "number", "boolean", "time", "date", "tags", "consent"]
-Place = Literal["column", "attribute", "indexed", "tags", "consent"]
-Value: TypeAlias = str | float | bool | datetime | date | timedelta | list[str] | list[float] | None
+Place = Literal["column", "attribute", "indexed", "tags", "consent", "money"]
 
 COLUMNS: Mapping[str, Kind] = {
     "email": "text",
@@ -24,6 +24,10 @@ COLUMNS: Mapping[str, Kind] = {
     "country": "text",
     "timezone": "text",
     "external_id": "text",
+    "phone": "text",
+    "company": "text",
+    "city": "text",
+    "owner": "text",
     "created_at": "time",
     "score": "number",
     "stage": "text",
@@ -38,11 +42,10 @@ OPERATORS: Mapping[Kind, tuple[str, ...]] = {
     "number": ("eq", "neq", "in", "not_in", "gt", "gte", "lt", "lte", "exists", "not_exists"),
     "boolean": ("eq", "neq", "exists", "not_exists"),
     "time": _TIME,
-    "date": ("eq", "neq", *_TIME),
+    "date": ("eq", "neq", *_TIME, "within_next", "not_within_next", "anniversary", "not_anniversary"),
     "tags": ("contains", "not_contains", "contains_any", "contains_all", "exists", "not_exists"),
     "consent": ("eq", "neq", "in", "not_in"),
 }  # fmt: skip
-CONSENTS = ("subscribed", "unsubscribed", "pending", "none")
 _NONE, _DAY = timedelta(), timedelta(days=1)
 # From the day compared with: the first day asked for, and the day after the last.
 _DAYS: Mapping[str, tuple[timedelta | None, timedelta | None]] = {
@@ -52,7 +55,6 @@ _DAYS: Mapping[str, tuple[timedelta | None, timedelta | None]] = {
     "lt": (None, _NONE),
     "lte": (None, _DAY),
 }
-RELATIVE = ("within",)  # operators whose answer changes with the time
 NEWSLETTER = "newsletter"
 
 # What the negative operators deny; somebody without a value is what they look for as well.
@@ -61,6 +63,8 @@ _DENIES = {
     "not_in": "in",
     "not_contains": "contains",
     "not_within": "within",
+    "not_within_next": "within_next",
+    "not_anniversary": "anniversary",
     "not_exists": "exists",
 }
 
@@ -84,6 +88,7 @@ class Compare:
     op: str
     value: Value = None
     purpose: UUID | None = None
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,24 @@ class Happened:
     within: timedelta | None
     campaign_id: UUID | None
     machine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InBucket:
+    """The contact is dealt into one of these of `of` equal parts."""
+
+    salt: str
+    of: int
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The rule of another segment holds, as it is now."""
+
+    segment_id: UUID
+    part: "Bound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +148,42 @@ class Deny:
     part: "Bound"
 
 
-Leaf: TypeAlias = Compare | OnList | Happened
-Bound: TypeAlias = Leaf | Every | Some | Deny
+Leaf: TypeAlias = Compare | OnList | Happened | InBucket
+Bound: TypeAlias = Leaf | Every | Some | Deny | Named
 
 
-def bind(rule: rules.Rule, attributes: Mapping[str, Attribute], workspace_id: UUID, pointer: str = "/rule") -> Bound:
-    """Check a rule against the workspace's attributes. Raises InvalidRule."""
+def bind(
+    rule: rules.Rule,
+    attributes: Mapping[str, Attribute],
+    workspace_id: UUID,
+    pointer: str = "/rule",
+    segments: Mapping[UUID, Bound] | None = None,
+) -> Bound:
+    """Check a rule against the workspace's attributes. `segments`: those it names. Raises InvalidRule."""
+
+    def inside(part: rules.Rule, step: object) -> Bound:
+        return bind(part, attributes, workspace_id, f"{pointer}/{step}", segments)
+
     match rule:
         case rules.AllOf():
-            parts = (bind(p, attributes, workspace_id, f"{pointer}/all/{i}") for i, p in enumerate(rule.all))
-            return Every(tuple(parts))
+            return Every(tuple(inside(part, f"all/{i}") for i, part in enumerate(rule.all)))
         case rules.AnyOf():
-            parts = (bind(p, attributes, workspace_id, f"{pointer}/any/{i}") for i, p in enumerate(rule.any))
-            return Some(tuple(parts))
+            return Some(tuple(inside(part, f"any/{i}") for i, part in enumerate(rule.any)))
         case rules.Not():
-            return Deny(bind(rule.not_, attributes, workspace_id, f"{pointer}/not"))
+            return Deny(inside(rule.not_, "not"))
+        case rules.SegmentCondition():
+            named = Named(rule.segment, (segments or {})[rule.segment])
+            return named if rule.op == "member" else Deny(named)
+        case _:
+            return _bind_leaf(rule, attributes, workspace_id, pointer)
+
+
+def _bind_leaf(rule: rules.Leaf, attributes: Mapping[str, Attribute], workspace_id: UUID, pointer: str) -> Bound:
+    match rule:
+        case rules.BucketCondition():
+            return _bind_bucket(rule.bucket, pointer)
+        case rules.MoneyCondition():
+            return _bind_money(rule, pointer)
         case rules.ListCondition():
             on_list = OnList(rule.list)
             return on_list if rule.op == "member" else Deny(on_list)
@@ -155,6 +199,8 @@ def days(rule: Compare, now: datetime) -> tuple[date | None, date | None]:
     Dates are kept as they were written (2026-03-21, perhaps with a time), which sort as text.
     """
     if isinstance(rule.value, timedelta):
+        if rule.op == "within_next":
+            return now.date(), (now + rule.value).date() + _DAY
         return (now - rule.value).date(), now.date() + _DAY
     if not isinstance(rule.value, date):
         return None, None
@@ -163,10 +209,25 @@ def days(rule: Compare, now: datetime) -> tuple[date | None, date | None]:
     return None if first is None else day + first, None if end is None else day + end
 
 
+def anniversaries(rule: Compare, now: datetime) -> list[str]:
+    """The days of a year (03-21) that a comparison asks for. Who was born on a leap day has it on 28 February too."""
+    assert isinstance(rule.value, timedelta)  # noqa: S101
+    first = now.date()
+    wanted = [first + timedelta(days=n) for n in range(min(((now + rule.value).date() - first).days, 366) + 1)]
+    found = {day.isoformat()[5:] for day in wanted}
+    leap = any((day.month, day.day) == (2, 28) and not isleap(day.year) for day in wanted)
+    return sorted(found | {"02-29"}) if leap else sorted(found)
+
+
+def bucket_of(salt: str, of: int, contact_id: UUID) -> int:
+    """Which part a contact is dealt into; SQL reckons the same."""
+    return int(md5(f"{salt}:{contact_id}".encode(), usedforsecurity=False).hexdigest()[:8], 16) % of
+
+
 def _bind_event(rule: rules.EventCondition, pointer: str) -> Bound:
-    if rule.op == "never":
+    if rule.op in ("never", "last_within", "last_not_within"):
         if rule.value is not None:
-            raise InvalidRule("never takes no value", mend="remove it", pointer=f"{pointer}/value")
+            raise InvalidRule(f"{rule.op} takes no value", mend="remove it", pointer=f"{pointer}/value")
         count = 0
     elif rule.value is None:
         raise InvalidRule(f"{rule.op} needs a number", mend="add value", pointer=f"{pointer}/value")
@@ -179,16 +240,53 @@ def _bind_event(rule: rules.EventCondition, pointer: str) -> Bound:
             return Every(())
         return Happened(rule.event, times, within, rule.campaign_id, rule.machine)
 
+    if rule.op in ("last_within", "last_not_within"):
+        if within is None:
+            raise InvalidRule(f"{rule.op} needs a span", mend="add within, e.g. 30d", pointer=f"{pointer}/within")
+        if rule.op == "last_within":
+            return at_least(1)
+        return Every((Happened(rule.event, 1, None, rule.campaign_id, rule.machine), Deny(at_least(1))))
     if rule.op == "at_least":
         return at_least(count)
     at_most = Deny(at_least(count + 1))
     return at_most if rule.op in ("at_most", "never") or count == 0 else Every((at_least(count), at_most))
 
 
+def _bind_bucket(share: rules.Share, pointer: str) -> Bound:
+    if not share.from_ < share.to <= share.of:
+        raise InvalidRule(
+            f"no part lies from {share.from_} up to {share.to} of {share.of}",
+            mend="from is less than to, and to is of at most",
+            pointer=f"{pointer}/bucket",
+        )
+    return InBucket(share.salt, share.of, share.from_, share.to)
+
+
+def _bind_money(rule: rules.MoneyCondition, pointer: str) -> Bound:
+    kind: Kind = "time" if rule.money == "last_at" else "number"
+    named = rules.FieldCondition(field=f"money.{rule.money}", op=rule.op, value=rule.value)
+    return _compare(named, "money", rule.money, kind, pointer, currency=rule.currency)
+
+
 def _bind_field(
     rule: rules.FieldCondition, attributes: Mapping[str, Attribute], workspace_id: UUID, pointer: str
 ) -> Bound:
     place, name, kind = _field(rule.field, attributes, pointer)
+    if rule.purpose is not None and kind != "consent":
+        raise InvalidRule("only the field consent has a purpose", mend="remove it", pointer=f"{pointer}/purpose")
+    purpose = purpose_id(workspace_id, rule.purpose or NEWSLETTER) if kind == "consent" else None
+    return _compare(rule, place, name, kind, pointer, purpose)
+
+
+def _compare(
+    rule: rules.FieldCondition,
+    place: Place,
+    name: str,
+    kind: Kind,
+    pointer: str,
+    purpose: UUID | None = None,
+    currency: str = "",
+) -> Bound:
     allowed = OPERATORS[kind]
     if rule.op not in allowed:
         raise InvalidRule(
@@ -197,12 +295,9 @@ def _bind_field(
             pointer=f"{pointer}/op",
             allowed=list(allowed),
         )
-    if rule.purpose is not None and kind != "consent":
-        raise InvalidRule("only the field consent has a purpose", mend="remove it", pointer=f"{pointer}/purpose")
-    purpose = purpose_id(workspace_id, rule.purpose or NEWSLETTER) if kind == "consent" else None
     op = _DENIES.get(rule.op, rule.op)
-    value = _value(rule, name, kind, op, f"{pointer}/value")
-    compare = Compare(place, name, kind, op, value, purpose)
+    value = value_of(rule, name, kind, op, f"{pointer}/value")
+    compare = Compare(place, name, kind, op, value, purpose, currency)
     return Deny(compare) if op != rule.op else compare
 
 
@@ -222,89 +317,3 @@ def _field(field: str, attributes: Mapping[str, Attribute], pointer: str) -> tup
         pointer=f"{pointer}/field",
         allowed=allowed[:200],
     )
-
-
-def _value(rule: rules.FieldCondition, name: str, kind: Kind, op: str, pointer: str) -> Value:
-    value = rule.value
-    if op == "exists":
-        if value is not None:
-            raise InvalidRule(f"{rule.op} takes no value", mend="remove it", pointer=pointer)
-        return None
-    if op in ("in", "contains_any", "contains_all"):
-        if not isinstance(value, list):
-            raise _wrong(rule, "a list", pointer)
-        many: Any = [_one(rule, name, kind, op, item, f"{pointer}/{index}") for index, item in enumerate(value)]
-        return many  # type: ignore[no-any-return]  # all of one type: `kind` decides it
-    if value is None or isinstance(value, list):
-        raise _wrong(rule, "one value", pointer)
-    if op == "within":
-        try:
-            return rules.duration(value if isinstance(value, str) else "")
-        except ValueError:
-            raise _wrong(rule, "a span such as 36h or 30d", pointer) from None
-    return _one(rule, name, kind, op, value, pointer)
-
-
-def _one(rule: rules.FieldCondition, name: str, kind: Kind, op: str, value: object, pointer: str) -> Value:
-    match kind, value:
-        case "text", str() if value:
-            return _as_stored(name, value) if op in ("eq", "in") else value
-        case "tags", str() if value:
-            return value
-        case "consent", str() if value in CONSENTS:
-            return value
-        case "consent", _:
-            raise _wrong(rule, f"one of {', '.join(CONSENTS)}", pointer)
-        case "boolean", bool():
-            return value
-        case "number", int() | float() if not isinstance(value, bool) and abs(value) < 1e15:
-            return float(value)
-        case (("time" | "date"), str()):
-            moment = _moment(value, kind)
-            if moment is not None:
-                return moment
-    if value == "":
-        raise InvalidRule(
-            f"{rule.field} is compared with an empty text",
-            mend="use exists or not_exists to ask whether there is a value",
-            pointer=pointer,
-        )
-    nouns = {
-        "number": "a number",
-        "boolean": "true or false",
-        "time": "a time (RFC 3339)",
-        "date": "a date (2026-03-21)",
-    }
-    raise _wrong(rule, nouns.get(kind, "a text"), pointer)
-
-
-def _as_stored(name: str, value: str) -> str:
-    if name == "country":
-        return value.upper()
-    if name != "email":
-        return value
-    try:
-        return normalise_address(value)
-    except InvalidAddress:
-        return value
-
-
-def _moment(value: str, kind: Kind) -> datetime | date | None:
-    try:
-        if kind == "date":
-            return _in_range(date.fromisoformat(value))
-        moment = datetime.fromisoformat(value)
-        _in_range(moment)
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _in_range(day: date) -> date:
-    if not 1000 <= day.year <= 9000:
-        raise ValueError("the database and the calendar of Python end near there")
-    return day
-
-
-def _wrong(rule: rules.FieldCondition, expected: str, pointer: str) -> InvalidRule:
-    return InvalidRule(f"{rule.field} {rule.op} needs {expected}", mend=f"give {expected}", pointer=pointer)

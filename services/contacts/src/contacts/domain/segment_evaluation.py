@@ -9,6 +9,8 @@ from uuid import UUID
 from contacts.domain import segment_binding as bound
 from contacts.domain.folding import fold
 
+_NOBODY = UUID(int=0)
+
 
 @dataclass(frozen=True, slots=True)
 class Activity:
@@ -30,6 +32,8 @@ class Person:
     lists: frozenset[UUID] = frozenset()
     consents: Mapping[UUID, str] = field(default_factory=dict)
     activity: Sequence[Activity] = ()
+    id: UUID = _NOBODY
+    money: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by currency
 
 
 def holds(rule: bound.Bound, person: Person, now: datetime) -> bool:
@@ -41,17 +45,28 @@ def holds(rule: bound.Bound, person: Person, now: datetime) -> bool:
             return any(holds(part, person, now) for part in rule.parts)
         case bound.Deny():
             return not holds(rule.part, person, now)
+        case bound.Named():
+            return holds(rule.part, person, now)
+        case _:
+            return _leaf_holds(rule, person, now)
+
+
+def _leaf_holds(rule: bound.Leaf, person: Person, now: datetime) -> bool:
+    match rule:
+        case bound.InBucket():
+            return rule.first <= bound.bucket_of(rule.salt, rule.of, person.id) < rule.end
         case bound.OnList():
             return rule.list_id in person.lists
         case bound.Happened():
-            return _count(rule, person, now) >= rule.times
+            return count(rule, person, now) >= rule.times
         case bound.Compare():
             return _compare(rule, person, now)
         case _:
             assert_never(rule)
 
 
-def _count(rule: bound.Happened, person: Person, now: datetime) -> int:
+def count(rule: bound.Happened, person: Person, now: datetime) -> int:
+    """How often it happened, of what the condition counts."""
     return sum(
         1
         for activity in person.activity
@@ -64,12 +79,27 @@ def _count(rule: bound.Happened, person: Person, now: datetime) -> int:
 
 def _compare(rule: bound.Compare, person: Person, now: datetime) -> bool:
     if rule.place == "consent":
-        return _scalar(rule, person.consents.get(rule.purpose, "none") if rule.purpose else "none", now)
+        return _scalar(rule, value_of(rule, person), now)
     if rule.place == "tags":
         return _tags(rule, person.tags)
-    source = person.fields if rule.place == "column" else person.attributes
-    value = source.get(rule.name)
+    value = value_of(rule, person)
     return value is not None and value != "" and _scalar(rule, value, now)
+
+
+def value_of(rule: bound.Compare, person: Person) -> Any:
+    """What the comparison looks at; None where the contact has no value."""
+    match rule.place:
+        case "money":
+            return person.money.get(rule.currency, {}).get(rule.name)
+        case "consent":
+            return person.consents.get(rule.purpose, "none") if rule.purpose else "none"
+        case "tags":
+            return list(person.tags)
+        case "column":
+            exact = rule.name == "phone" and rule.op in ("eq", "in")
+            return person.fields.get("phone_normalised" if exact else rule.name)
+        case _:
+            return person.attributes.get(rule.name)
 
 
 def _tags(rule: bound.Compare, tags: Sequence[str]) -> bool:
@@ -82,6 +112,8 @@ def _tags(rule: bound.Compare, tags: Sequence[str]) -> bool:
 
 
 def _scalar(rule: bound.Compare, value: Any, now: datetime) -> bool:
+    if rule.op == "anniversary":
+        return value[5:10] in bound.anniversaries(rule, now)
     if rule.kind == "date":
         first, end = bound.days(rule, now)
         return (first is None or value >= first.isoformat()) and (end is None or value < end.isoformat())

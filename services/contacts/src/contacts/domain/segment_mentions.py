@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from typing import assert_never
+from uuid import UUID
 
 from contacts.domain import segment_binding as bound
+from contacts.domain.segment_values import RELATIVE
 
 EVERYTHING = "*"
 
@@ -14,7 +16,7 @@ def leaves(rule: bound.Bound) -> Iterator[bound.Leaf]:
         case bound.Every() | bound.Some():
             for part in rule.parts:
                 yield from leaves(part)
-        case bound.Deny():
+        case bound.Deny() | bound.Named():
             yield from leaves(rule.part)
         case _:
             yield rule
@@ -23,6 +25,21 @@ def leaves(rule: bound.Bound) -> Iterator[bound.Leaf]:
 def mentions(rule: bound.Bound) -> set[str]:
     """The names of what the rule looks at, as `segment_touched` has them."""
     return {name for leaf in leaves(rule) if (name := _name(leaf)) is not None}
+
+
+def named(rule: bound.Bound) -> set[UUID]:
+    """The lists and segments that the rule names, straight or through other segments."""
+    match rule:
+        case bound.Every() | bound.Some():
+            return {one for part in rule.parts for one in named(part)}
+        case bound.Deny():
+            return named(rule.part)
+        case bound.Named():
+            return {rule.segment_id, *named(rule.part)}
+        case bound.OnList():
+            return {rule.list_id}
+        case _:
+            return set()
 
 
 def timed(rule: bound.Bound) -> bool:
@@ -36,7 +53,7 @@ def looks_at_clock(leaf: bound.Leaf) -> bool:
         case bound.Happened():
             return leaf.within is not None
         case bound.Compare():
-            return leaf.op in bound.RELATIVE
+            return leaf.op in RELATIVE
         case _:
             return False
 
@@ -47,6 +64,10 @@ def _name(leaf: bound.Leaf) -> str | None:
             return leaf.event
         case bound.OnList():
             return f"list:{leaf.list_id}"
+        case bound.InBucket():
+            return None
+        case bound.Compare() if leaf.place == "money":
+            return "money"
         case bound.Compare():
             return f"attributes.{leaf.name}" if leaf.place in ("attribute", "indexed") else leaf.name
         case _:

@@ -30,7 +30,7 @@ MAX_CONDITIONS = 100
 MAX_VALUES = 1000
 MAX_TEXT = 400  # less than the side table of indexed values keeps of a value
 
-SHAPES = ("all", "any", "not", "field", "list", "event")
+SHAPES = ("all", "any", "not", "field", "list", "event", "money", "bucket", "segment")
 EVENTS = ("email.sent", "email.opened", "email.clicked", "email.bounced", "email.complained", "email.replied")
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
@@ -76,14 +76,48 @@ class ListCondition(_Node):
 
 
 class EventCondition(_Node):
-    """How often something happened to the contact. Opens and clicks by machines count only if asked for."""
+    """How often something happened to the contact, or when last. Machines' opens and clicks count only if asked for.
+
+    `last_not_within`: it did happen, but not lately.
+    """
 
     event: Literal["email.sent", "email.opened", "email.clicked", "email.bounced", "email.complained", "email.replied"]
-    op: Literal["at_least", "at_most", "exactly", "never"]
+    op: Literal["at_least", "at_most", "exactly", "never", "last_within", "last_not_within"]
     value: Annotated[StrictInt, Field(ge=0, le=10_000)] | None = None
     within: Annotated[StrictStr, Field(pattern=_WITHIN.pattern)] | None = None
     campaign_id: UUID | None = None
     machine: StrictBool = False
+
+
+class MoneyCondition(_Node):
+    """What the contact's conversions in one currency come to: how many, how much, and when the last one was."""
+
+    money: Literal["conversions", "total", "last_at"]
+    currency: Annotated[StrictStr, Field(pattern=r"^[A-Z]{3}$")]
+    op: StrictStr
+    value: Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=MAX_VALUES)] | None = None
+
+
+class Share(_Node):
+    """Which of `of` equal parts, `from` up to but without `to`; another salt deals people anew."""
+
+    salt: Annotated[StrictStr, Field(min_length=1, max_length=100)]
+    of: Annotated[StrictInt, Field(ge=2, le=10_000)] = 100
+    from_: Annotated[StrictInt, Field(ge=0, alias="from")] = 0
+    to: Annotated[StrictInt, Field(ge=1)]
+
+
+class BucketCondition(_Node):
+    """The contact is in this random share of all; the same ones for ever. Denied it is a hold-out."""
+
+    bucket: Share
+
+
+class SegmentCondition(_Node):
+    """The rule of another segment holds for the contact, or does not."""
+
+    segment: UUID
+    op: Literal["member", "not_member"] = "member"
 
 
 def _shape(value: Any) -> str | None:
@@ -95,13 +129,17 @@ def _shape(value: Any) -> str | None:
     return f"<{found[0]}>" if len(found) == 1 else None
 
 
+Leaf = FieldCondition | ListCondition | EventCondition | MoneyCondition | BucketCondition
 Rule = Annotated[
     Annotated[AllOf, Tag("<all>")]
     | Annotated[AnyOf, Tag("<any>")]
     | Annotated[Not, Tag("<not>")]
     | Annotated[FieldCondition, Tag("<field>")]
     | Annotated[ListCondition, Tag("<list>")]
-    | Annotated[EventCondition, Tag("<event>")],
+    | Annotated[EventCondition, Tag("<event>")]
+    | Annotated[MoneyCondition, Tag("<money>")]
+    | Annotated[BucketCondition, Tag("<bucket>")]
+    | Annotated[SegmentCondition, Tag("<segment>")],
     Discriminator(_shape),
 ]
 RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
@@ -128,6 +166,11 @@ def duration(text: str) -> timedelta:
 def referenced_lists(rule: Rule) -> set[UUID]:
     """The lists that the rule names."""
     return {node.list for node in walk(rule) if isinstance(node, ListCondition)}
+
+
+def referenced_segments(rule: Rule) -> set[UUID]:
+    """The segments that the rule names."""
+    return {node.segment for node in walk(rule) if isinstance(node, SegmentCondition)}
 
 
 def walk(rule: Rule) -> Iterator[Rule]:
@@ -206,7 +249,7 @@ def _explain(error: ValidationError, document: Any, pointer: str) -> InvalidRule
         )
     if kind == "missing":
         return InvalidRule(f"{first['loc'][-1]} is missing", mend=f"add {first['loc'][-1]}", pointer=where)
-    if "value" in steps and "<field>" in first["loc"]:
+    if "value" in steps and not {"<field>", "<money>"}.isdisjoint(first["loc"]):
         what = "a value is a text, a number, true or false, or a list of such"
         return InvalidRule(what, mend=f"give one; a list has 1 to {MAX_VALUES}", pointer=where)
     return InvalidRule(first["msg"], mend="see the description of rules in the API's documentation", pointer=where)
@@ -218,7 +261,17 @@ def _has(node: Any, step: str | int) -> bool:
     return isinstance(node, Mapping) and step in node
 
 
-_MODELS: tuple[type[_Node], ...] = (AllOf, AnyOf, Not, FieldCondition, ListCondition, EventCondition)
+_MODELS: tuple[type[_Node], ...] = (
+    AllOf,
+    AnyOf,
+    Not,
+    FieldCondition,
+    ListCondition,
+    EventCondition,
+    MoneyCondition,
+    BucketCondition,
+    SegmentCondition,
+)
 _KEYS = {
     f"<{shape}>": [field.alias or name for name, field in model.model_fields.items()]
     for shape, model in zip(SHAPES, _MODELS, strict=True)

@@ -169,13 +169,14 @@ async def sweep(db: Database) -> None:
     """
     async with db.transaction() as tx:
         for row in await segment_states.unplanned(tx, 100):
-            await _plan_stored(tx, row["workspace_id"], row["id"])
+            await plan_stored(tx, row["workspace_id"], row["id"])
         due = await segment_states.due(tx, datetime.now(UTC) - SWEEP_EVERY, 1000)
     for row in due:
         await _sweep(db, row["workspace_id"], row["segment_id"])
 
 
-async def _plan_stored(tx: Connection, workspace_id: UUID, segment_id: UUID) -> None:
+async def plan_stored(tx: Connection, workspace_id: UUID, segment_id: UUID) -> None:
+    """The same for the rule that is stored."""
     row = await segments.find(tx, workspace_id, segment_id)
     if row is None:
         return

@@ -8,16 +8,30 @@ from common.db.pool import Connection
 
 from contacts.db import lists, segments
 from contacts.domain.segment_binding import Attribute, Bound, bind
-from contacts.domain.segment_rules import parse_rule, referenced_lists
-from contacts.errors import ListUnknown
+from contacts.domain.segment_mentions import leaves
+from contacts.domain.segment_rules import Rule, parse_rule, referenced_lists, referenced_segments
+from contacts.errors import InvalidRule, ListUnknown, SegmentUnknown
+
+MOST_SEGMENTS = 50
+MOST_LEAVES = 500
 
 
 async def usable(
-    tx: Connection, workspace_id: UUID, document: Any, attributes: Mapping[str, Attribute] | None = None
+    tx: Connection,
+    workspace_id: UUID,
+    document: Any,
+    attributes: Mapping[str, Attribute] | None = None,
+    *,
+    own_id: UUID | None = None,
 ) -> Bound:
-    """The rule, checked against the workspace. Raises InvalidRule, ListUnknown."""
+    """The rule, checked against the workspace. `own_id`: the segment whose rule it is to be.
+
+    The rules of segments that it names are part of it: so it means the same at every moment, whether or not their
+    members have been found yet. Raises InvalidRule, ListUnknown, SegmentUnknown.
+    """
     rule = parse_rule(document)
-    named = sorted(referenced_lists(rule))
+    others = await _named_by(tx, workspace_id, rule, own_id)
+    named = sorted({one for each in (rule, *(other for _, other in others.values())) for one in referenced_lists(each)})
     if named and (missing := await lists.unknown(tx, workspace_id, named)):
         raise ListUnknown(
             f"the rule names the list {missing[0]}, which is not in this workspace",
@@ -25,4 +39,55 @@ async def usable(
             ids=[str(one) for one in missing[:20]],
         )
     known = attributes if attributes is not None else await segments.attributes(tx, workspace_id)
-    return bind(rule, known, workspace_id)
+    done: dict[UUID, Bound] = {}
+
+    def resolve(rule: Rule, path: tuple[UUID, ...]) -> Bound:
+        for one in sorted(referenced_segments(rule)):
+            if one in path:
+                _refuse_circle((*path[path.index(one) :], one), others)
+            if one not in done:
+                done[one] = resolve(others[one][1], (*path, one))
+        bound = bind(rule, known, workspace_id, segments=done)
+        if sum(1 for _ in leaves(bound)) > MOST_LEAVES:
+            raise InvalidRule(
+                f"together with the segments it names, the rule has more than {MOST_LEAVES} conditions",
+                mend="name fewer segments, or put people on a list",
+                pointer="/rule",
+            )
+        return bound
+
+    return resolve(rule, () if own_id is None else (own_id,))
+
+
+async def _named_by(
+    tx: Connection, workspace_id: UUID, rule: Rule, own_id: UUID | None
+) -> dict[UUID, tuple[str, Rule]]:
+    """Every segment that the rule names, and those that these name: its name and rule."""
+    found: dict[UUID, tuple[str, Rule]] = {}
+    wanted = referenced_segments(rule) | ({own_id} if own_id and referenced_segments(rule) else set())
+    while wanted:
+        rows = await segments.named(tx, workspace_id, sorted(wanted))
+        if missing := sorted(wanted - {row["id"] for row in rows}):
+            raise SegmentUnknown(
+                f"the rule names the segment {missing[0]}, which is not in this workspace",
+                mend="name a segment of GET /v1/segments",
+                ids=[str(one) for one in missing[:20]],
+            )
+        found |= {row["id"]: (row["name"], parse_rule(row["rule"])) for row in rows}
+        if len(found) > MOST_SEGMENTS:
+            raise InvalidRule(
+                f"the rule stands on more than {MOST_SEGMENTS} other segments",
+                mend="name fewer, or put people on a list",
+                pointer="/rule",
+            )
+        wanted = {one for row in rows for one in referenced_segments(found[row["id"]][1])} - found.keys()
+    return found
+
+
+def _refuse_circle(path: tuple[UUID, ...], others: Mapping[UUID, tuple[str, Rule]]) -> None:
+    raise InvalidRule(
+        f"segments name each other in a circle: {' → '.join(others[one][0] for one in path)}",
+        mend="take one of these segments out of the rule",
+        pointer="/rule",
+        path=[str(one) for one in path],
+    )

@@ -12,8 +12,11 @@ from common.ids import new_id
 from common.outbox.writer import Outgoing, record
 from common.web.etags import require_match
 
-from contacts.db import segments
-from contacts.errors import PreviewTooSlow, SegmentUnknown
+from contacts.db import segment_people, segments
+from contacts.domain.segment_binding import Happened
+from contacts.domain.segment_explanation import Explained, explain
+from contacts.domain.segment_mentions import leaves, named
+from contacts.errors import ContactNotFound, PreviewTooSlow, SegmentInUse, SegmentUnknown
 from contacts.use_cases import live_segments
 from contacts.use_cases.segment_rules import usable
 
@@ -23,6 +26,7 @@ SAMPLE = 10
 
 async def create_segment(tx: Connection, workspace_id: UUID, name: str, rule: Any, created_by: str) -> asyncpg.Record:
     """Store a segment and announce it. Raises InvalidRule, ListUnknown."""
+    await segments.lock_names(tx, workspace_id)
     bound = await usable(tx, workspace_id, rule)
     row = await segments.insert(tx, workspace_id, new_id(), name, rule, created_by)
     await live_segments.plan(tx, workspace_id, row["id"], bound)
@@ -44,11 +48,16 @@ async def change_segment(
     name, rule = changes.get("name", row["name"]), changes.get("rule", row["rule"])
     if (name, rule) == (row["name"], row["rule"]):
         return await _stored(tx, workspace_id, segment_id)
-    bound = await usable(tx, workspace_id, rule) if "rule" in changes else None
+    bound = None
+    if "rule" in changes:
+        await segments.lock_names(tx, workspace_id)
+        bound = await usable(tx, workspace_id, rule, own_id=segment_id)
     rule_before = row["rule"]
     row = await segments.change(tx, workspace_id, segment_id, name, rule)
     if bound is not None and rule != rule_before:
         await live_segments.plan(tx, workspace_id, segment_id, bound)
+        for other in await segments.naming(tx, workspace_id, segment_id):
+            await live_segments.plan_stored(tx, workspace_id, other["id"])
     await _announce(tx, row)
     return await _stored(tx, workspace_id, segment_id)
 
@@ -59,6 +68,13 @@ async def delete_segment(tx: Connection, workspace_id: UUID, segment_id: UUID, i
     if row is None:
         raise SegmentUnknown
     require_match(if_match, row["revision"])
+    await segments.lock_names(tx, workspace_id)
+    if others := await segments.naming(tx, workspace_id, segment_id):
+        raise SegmentInUse(
+            "The rules of other segments name this one",
+            mend="take it out of those rules first",
+            segment_ids=[str(other["id"]) for other in others[:20]],
+        )
     await _announce(tx, await segments.change(tx, workspace_id, segment_id, row["name"], row["rule"], deleted=True))
     await live_segments.forget(tx, workspace_id, segment_id)
 
@@ -76,6 +92,25 @@ async def preview(
         raise PreviewTooSlow(
             f"counting took longer than {timeout_s:g} s", mend="index the attributes that the rule names"
         ) from error
+
+
+async def explain_contact(
+    tx: Connection, workspace_id: UUID, segment_id: UUID, contact_id: UUID, now: datetime
+) -> Explained:
+    """Which condition of the segment's rule holds for the contact now, and which does not.
+
+    Raises SegmentUnknown, ContactNotFound, InvalidRule, ListUnknown.
+    """
+    row = await segments.find(tx, workspace_id, segment_id)
+    if row is None:
+        raise SegmentUnknown
+    rule = await usable(tx, workspace_id, row["rule"], own_id=segment_id)
+    events = sorted({leaf.event for leaf in leaves(rule) if isinstance(leaf, Happened)})
+    person = await segment_people.person(tx, workspace_id, contact_id, events)
+    if person is None:
+        raise ContactNotFound
+    names = await segment_people.names(tx, workspace_id, sorted(named(rule)))
+    return explain(rule, person, now, names)
 
 
 async def _stored(tx: Connection, workspace_id: UUID, segment_id: UUID) -> asyncpg.Record:
