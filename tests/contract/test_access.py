@@ -114,7 +114,7 @@ async def test_roles_may_do_what_the_matrix_says_and_nothing_else(app: FastAPI, 
 
 async def test_a_viewer_changes_nothing(app: FastAPI, keys: Any) -> None:
     """Whatever the matrix says: a viewer's writes are 403, except questions that are asked by POST."""
-    asked_by_post = {"preview_campaign", "preview_segment", "classify_bounce"}
+    asked_by_post = {"preview_campaign", "preview_segment", "explain_segment", "classify_bounce"}
     async with client(app, keys.token(new_id(), role="viewer")) as viewer:
         for operation in operations_of(app):
             asked = operation.id in asked_by_post or operation.id.endswith("_progress_ticket")
