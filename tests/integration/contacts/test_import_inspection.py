@@ -22,16 +22,16 @@ async def test_a_file_is_told_and_its_first_rows_shown_as_they_would_be_stored(c
     found = await inspect(client, content.decode().encode("utf-16"), create_attributes=True)
     assert (found["format"], found["encoding"], found["delimiter"]) == ("csv", "utf-16", ";")
     assert found["mapping"] == {
-        "ایمیل": "email", "نام": "first_name", "شهر": "attributes.city", "Shoe size": "attributes.shoe_size",
+        "ایمیل": "email", "نام": "first_name", "شهر": "city", "Shoe size": "attributes.shoe_size",
         "Member": "attributes.member", "Tags": "tags", "Email Opt Out": "attributes.email_opt_out",
     }  # fmt: skip
     assert {one["name"]: one["type"] for one in found["columns"] if one["type"]} == {
-        "شهر": "text", "Shoe size": "number", "Member": "boolean", "Email Opt Out": "text",
+        "Shoe size": "number", "Member": "boolean", "Email Opt Out": "text",
     }  # fmt: skip
     first, wrong, last = found["rows"]
     assert first["values"] == {
-        "email": "A@x.example", "first_name": "زهرا", "tags": ["expo", "vip"],
-        "attributes": {"city": "تهران", "shoe_size": 42, "member": True},
+        "email": "A@x.example", "first_name": "زهرا", "tags": ["expo", "vip"], "city": "تهران",
+        "attributes": {"shoe_size": 42, "member": True},
     }  # fmt: skip
     assert (wrong["row"], wrong["code"], wrong["given"]["شهر"]) == (3, "invalid_email", "Shiraz")
     assert last["values"]["attributes"]["email_opt_out"] == "yes"

@@ -132,3 +132,24 @@ async def test_a_million_distinct_tags_are_refused_with_row_and_column(client, c
     assert (answer.status_code, problem["code"], problem["params"]["column"]) == (422, "too_many_tags", "2")
     assert problem["params"]["row"] > 1
     assert (await client.get("/v1/imports")).json()["items"] == []
+
+
+async def test_phone_company_and_city_are_fields(client, contacts_db):
+    mapping = {"Email": "email", "Phone": "phone", "Company": "company", "City": "city", "Country": "country"}
+    header = "Email,Phone,Company,City,Country"
+    rows = ["a@x.example,0912 123 4567,Acme,Tehran,IR", "b@x.example,+۹۸۹۱۲۱۲۳۴۵۶۷,,,", "c@x.example,ext. 12,,,GB"]
+    await import_file(client, contacts_db, csv_of(*rows, header=header), mapping=mapping)
+    people = {one["email"][0]: one for one in (await client.get("/v1/contacts")).json()["items"]}
+    assert {name: (one["phone"], one["phone_normalised"]) for name, one in people.items()} == {
+        "a": ("0912 123 4567", "+989121234567"), "b": ("+۹۸۹۱۲۱۲۳۴۵۶۷", "+989121234567"), "c": ("ext. 12", None),
+    }  # fmt: skip
+    assert (people["a"]["company"], people["a"]["city"]) == ("Acme", "Tehran")
+    more = csv_of("a@x.example,+442071234567,,London,", "c@x.example,,,,", header=header)
+    done = await import_file(
+        client, contacts_db, more, mapping=mapping, on_conflict={"default": "fill", "city": "erase"}
+    )
+    assert (done["rows"]["updated"], done["rows"]["unchanged"]) == (1, 1)
+    one = (await client.get(f"/v1/contacts/{people['a']['id']}")).json()
+    assert (one["phone"], one["phone_normalised"], one["city"]) == ("0912 123 4567", "+989121234567", "London")
+    (told,) = await outbox_events(contacts_db.worker, "lead.updated")
+    assert (told.data.phone_normalised, told.data.city) == ("+989121234567", "London")

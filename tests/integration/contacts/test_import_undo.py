@@ -12,10 +12,10 @@ from common.testing.deliver import outbox_events
 from tests.integration.contacts import service
 from tests.integration.contacts.service import CONSENT, csv_of, import_file, upload
 
-HEADER = "Email,First Name,City,Shoe,Id"
+HEADER = "Email,First Name,City,Shoe,Id,Phone,Company"
 MAPPING = {
     "Email": "email", "First Name": "first_name", "City": "attributes.city", "Shoe": "attributes.shoe",
-    "Id": "external_id",
+    "Id": "external_id", "Phone": "phone", "Company": "company",
 }  # fmt: skip
 
 
@@ -24,6 +24,7 @@ async def people(database) -> dict[str, dict[str, Any]]:
     async with database.worker.connection() as connection:
         rows = await connection.fetch("""
             select c.email_normalised as email, c.first_name, c.attributes::text as attributes, c.tags, c.external_id,
+              c.phone, c.phone_normalised, c.company, c.city,
               c.tracking, c.language,
               (select coalesce(array_agg(l.list_id::text order by 1), '{}') from list_members l
                 where l.contact_id = c.id) as lists,
@@ -56,7 +57,7 @@ async def kept(client, import_id: str) -> dict[tuple[str, str], str]:
 async def _start(client, database, chance: random.Random, listed: str) -> None:
     """People with all kinds of values and consents."""
     rows = [f"p{n}@x.example,{chance.choice(['Sara', ''])},{chance.choice(['Tehran', ''])},{chance.choice(['42', ''])}"
-            f",{chance.choice([f'id{n}', ''])}" for n in range(40)]  # fmt: skip
+            f",{chance.choice([f'id{n}', ''])},{chance.choice(['+989121234567', ''])}," for n in range(40)]  # fmt: skip
     options: dict[str, Any] = {"mapping": MAPPING, "tags": ["old"], "list_ids": [listed]}
     status = chance.choice(["subscribed", "pending"])
     done = await import_file(client, database, csv_of(*rows[:25], header=HEADER), **options,
@@ -69,6 +70,7 @@ async def _a_second_file(client, database, chance: random.Random, lists: list[st
     numbers = chance.sample(range(60), 45)
     rows = [f"p{n}@x.example,{chance.choice(['Sara', 'Zoë', ''])},{chance.choice(['Tehran', 'Shiraz', ''])}"
             f",{chance.choice(['42', '43.123456789', ''])},{chance.choice([f'new{n}', ''])}"
+            f",{chance.choice(['+989121234567', 'ext. 12', ''])},{chance.choice(['Acme', ''])}"
             for n in numbers]  # fmt: skip
     done = await import_file(
         client, database, csv_of(*rows, header=HEADER), mapping=MAPPING, tags=chance.choice([[], ["new", "old"]]),

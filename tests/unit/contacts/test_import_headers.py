@@ -66,10 +66,10 @@ def test_an_export_is_known_and_its_columns_find_their_fields(name: str) -> None
     ("header", "expected"),
     [
         ("البريد الإلكتروني,الاسم الأول,اسم العائلة,المدينة,رقم الجوال,الدولة",
-         ["email", "first_name", "last_name", "attributes.city", "attributes.phone", "country"]),
+         ["email", "first_name", "last_name", "city", "phone", "country"]),
         ("ايميل,نام,نام خانوادگی,شهر,تلفن همراه,شرکت",
-         [None, "first_name", "last_name", "attributes.city", "attributes.phone", "attributes.company"]),
-        ("ایمیل,نام,نام‌خانوادگی,شهر", ["email", "first_name", "last_name", "attributes.city"]),
+         [None, "first_name", "last_name", "city", "phone", "company"]),
+        ("ایمیل,نام,نام‌خانوادگی,شهر", ["email", "first_name", "last_name", "city"]),
         ("E-MAIL,Surname,Locale,Lieblingsfarbe", ["email", "last_name", "language", "attributes.lieblingsfarbe"]),
     ],
     ids=["arabic", "persian with an arabic letter", "persian", "english"],
@@ -82,9 +82,9 @@ def test_header_words_are_known_whatever_their_letter_forms(header: str, expecte
 
 
 def test_without_leave_to_create_only_what_is_known_is_mapped() -> None:
-    columns = ["Email", "City", "Colour", "attributes.size"]
-    assert suggest(columns, (*FIELDS, TAGS), {"city": "text", "size": "number"}, create_attributes=False) == {
-        "Email": "email", "City": "attributes.city", "attributes.size": "attributes.size",
+    columns = ["Email", "City", "Colour", "attributes.size", "Shape"]
+    assert suggest(columns, (*FIELDS, TAGS), {"colour": "text", "size": "number"}, create_attributes=False) == {
+        "Email": "email", "City": "city", "Colour": "attributes.colour", "attributes.size": "attributes.size",
     }  # fmt: skip
 
 

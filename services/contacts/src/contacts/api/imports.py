@@ -248,8 +248,14 @@ async def _rejects(db: Db, workspace_id: UUID, import_id: UUID, columns: list[st
             rows = await imports.rejects(tx, workspace_id, import_id, after, _REJECTS_AT_ONCE)
         if not rows:
             return
-        yield _csv([[row["row"], row["code"], row["message"], *row["cells"]] for row in rows])
+        yield _csv([[row["row"], row["code"], row["message"], *_given(row, len(columns))] for row in rows])
         after = rows[-1]["row"]
+
+
+def _given(row: asyncpg.Record, width: int) -> list[str]:
+    """The cells of the file: the stage may keep something behind them."""
+    cells: list[str] = row["cells"]
+    return cells if row["code"] == "too_many_columns" else cells[:width]
 
 
 def _csv(rows: list[list[Any]]) -> str:

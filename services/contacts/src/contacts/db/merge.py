@@ -57,7 +57,8 @@ _SOURCE = """
 src as (
   select s.row, s.contact_id, s.email, s.email_normalised, s.address_hash, s.domain_hash,
          {first_name} as first_name, {last_name} as last_name, {language} as language, {timezone} as timezone,
-         {country} as country, {external_id} as external_id, {attributes} as attributes,
+         {country} as country, {external_id} as external_id, {phone} as phone,
+         {phone_normalised} as phone_normalised, {company} as company, {city} as city, {attributes} as attributes,
          {attributes_filled} as attributes_filled, {attributes_over} as attributes_over, {tags} as tags
     from import_stage s
    where s.import_id = $1 and s.row > $2 and s.row <= $3 and s.code is null)
@@ -86,9 +87,11 @@ _CREATE = """
 with {source},
 added as (
   insert into contacts (workspace_id, id, email, email_normalised, address_hash, domain_hash, first_name, last_name,
-                        language, timezone, country, external_id, attributes, tags, tracking, import_id)
+                        language, timezone, country, external_id, phone, phone_normalised, company, city,
+                        attributes, tags, tracking, import_id)
   select $4, contact_id, email, email_normalised, address_hash, domain_hash, first_name, last_name,
-         language, timezone, country, external_id, attributes, tags, coalesce($8::text, 'none'), $1
+         language, timezone, country, external_id, phone, phone_normalised, company, city,
+         attributes, tags, coalesce($8::text, 'none'), $1
     from src
    where (select c.id from contacts c
            where c.workspace_id = $4 and c.email_normalised between src.email_normalised and src.email_normalised
@@ -146,7 +149,8 @@ old as materialized (
          {suppressed} as suppressed,
          {first_name_to} as first_name_to, {last_name_to} as last_name_to, {language_to} as language_to,
          {timezone_to} as timezone_to, {country_to} as country_to, {external_id_to} as external_id_to,
-         {attributes_to} as attributes_to,
+         {phone_to} as phone_to, {phone_normalised_to} as phone_normalised_to, {company_to} as company_to,
+         {city_to} as city_to, {attributes_to} as attributes_to,
          case when c.tags @> src.tags then c.tags
               else (select array_agg(distinct tag) from unnest(c.tags || src.tags) tag) end as tags_to,
          case when $8::text = 'none' then 'none' else c.tracking end as tracking_to
@@ -160,10 +164,11 @@ old as materialized (
    where c.id <> src.contact_id),
 judged as materialized (
   select old.*,
-         (first_name_to, last_name_to, language_to, timezone_to, country_to, external_id_to, attributes_to, tags_to,
-          tracking_to)
+         (first_name_to, last_name_to, language_to, timezone_to, country_to, external_id_to, phone_to,
+          phone_normalised_to, company_to, city_to, attributes_to, tags_to, tracking_to)
          is distinct from
-         (first_name, last_name, language, timezone, country, external_id, attributes, tags, tracking) as differs,
+         (first_name, last_name, language, timezone, country, external_id, phone,
+          phone_normalised, company, city, attributes, tags, tracking) as differs,
          case when $6::text = 'unsubscribed' and coalesce(consent_now, 'none') <> 'unsubscribed' then $6::text
               when $6::text in ('subscribed', 'pending') and coalesce(consent_now, 'none') = 'none'
                    and not suppressed then $6::text end as consent_to
@@ -172,7 +177,13 @@ changed as materialized (select * from judged where differs or consent_to is not
 written as (
   update contacts c
      set first_name = h.first_name_to, last_name = h.last_name_to, language = h.language_to,
-         timezone = h.timezone_to, country = h.country_to, external_id = h.external_id_to,
+         timezone = h.timezone_to, country = h.country_to, external_id = h.external_id_to, phone = h.phone_to,
+         phone_normalised = h.phone_normalised_to, company = h.company_to, city = h.city_to,
+         -- what the file says is nobody's guess any more
+         provenance = case when c.provenance = '{{}}' then c.provenance else c.provenance - array_remove(array[
+           case when h.country_to is distinct from h.country then 'country' end,
+           case when h.company_to is distinct from h.company then 'company' end,
+           case when h.city_to is distinct from h.city then 'city' end], null) end,
          attributes = h.attributes_to, tags = h.tags_to, tracking = h.tracking_to,
          revision = c.revision + 1, updated_at = now()
     from changed h where c.ctid = h.place),
@@ -191,10 +202,12 @@ before as (
                               consent_after, consent_revision, consent_lines)
   select $4, $1, id, revision + 1,
          jsonb_build_object('first_name', first_name, 'last_name', last_name, 'language', language,
-           'timezone', timezone, 'country', country, 'external_id', external_id, 'attributes', attributes,
+           'timezone', timezone, 'country', country, 'external_id', external_id, 'phone', phone,
+           'phone_normalised', phone_normalised, 'company', company, 'city', city, 'attributes', attributes,
            'tags', tags, 'tracking', tracking),
          jsonb_build_object('first_name', first_name_to, 'last_name', last_name_to, 'language', language_to,
-           'timezone', timezone_to, 'country', country_to, 'external_id', external_id_to,
+           'timezone', timezone_to, 'country', country_to, 'external_id', external_id_to, 'phone', phone_to,
+           'phone_normalised', phone_normalised_to, 'company', company_to, 'city', city_to,
            'attributes', attributes_to, 'tags', tags_to, 'tracking', tracking_to),
          consent_now, consent_to, consent_revision + 1,
          case when consent_to is not null then 1 + (
@@ -209,7 +222,9 @@ told as (
   select 2, 'lead.updated', 'lead.updated.v1', n.id::text, n.row_id, $4, {lead}
     from (select h.id, h.row_id, h.email, h.first_name_to as first_name, h.last_name_to as last_name,
                  h.language_to as language, h.timezone_to as timezone, h.country_to as country,
-                 h.external_id_to as external_id, h.phone, h.phone_normalised, h.company, h.city, h.owner, h.stage,
+                 h.external_id_to as external_id, h.phone_to as phone,
+                 h.phone_normalised_to as phone_normalised, h.company_to as company, h.city_to as city,
+                 h.owner, h.stage,
                  h.attributes_to as attributes, h.tags_to as tags,
                  h.tracking_to as tracking, h.created_at, h.revision, h.consent_to, h.consent_now from changed h) n),
 consent as (

@@ -3,7 +3,13 @@
 from collections.abc import Collection
 from typing import Any
 
-_TEXTS = ("first_name", "last_name", "language", "timezone", "country", "external_id")
+_TEXTS = ("first_name", "last_name", "language", "timezone", "country", "external_id", "phone", "company", "city")
+_CALLED = {
+    "overwrite": "case when src.phone is null then c.phone_normalised else src.phone_normalised end",
+    "fill": "case when c.phone is null then src.phone_normalised else c.phone_normalised end",
+    "keep": "c.phone_normalised",
+    "erase": "src.phone_normalised",
+}
 _CASTS = {"number": "{}::numeric", "boolean": "(lower({}) = 'true')"}
 _NO_ATTRIBUTES = "case when $5::text[] is not null then '{}'::jsonb end"
 
@@ -11,7 +17,7 @@ _NO_ATTRIBUTES = "case when $5::text[] is not null then '{}'::jsonb end"
 def values_of(plan: dict[str, Any]) -> dict[str, str]:
     """Each field of a row `s` of the stage. $5: the attributes' names; $9: tags for everybody."""
     fields = plan["fields"]
-    found = {name: _cell(fields[name]) if name in fields else "null::text" for name in _TEXTS}
+    found = {name: _cell(fields[name]) if name in fields else "null::text" for name in (*_TEXTS, "phone_normalised")}
     found["attributes"] = _attributes(plan, ("keep", "fill", "overwrite", "erase"))
     found["attributes_filled"] = _attributes(plan, ("fill",))
     found["attributes_over"] = _attributes(plan, ("overwrite", "erase"))
@@ -35,6 +41,7 @@ def values_after(plan: dict[str, Any]) -> dict[str, str]:
         f"{name}_to": texts[policies.get(name, "overwrite") if name in plan["fields"] else "keep"].format(name)
         for name in _TEXTS
     }
+    found["phone_normalised_to"] = _CALLED[policies.get("phone", "overwrite") if "phone" in plan["fields"] else "keep"]
     after = "c.attributes"
     erased = [n for n, column in enumerate(plan["attributes"], 1) if column.get("policy") == "erase"]
     if erased:

@@ -9,8 +9,11 @@ from contacts.domain.import_headers import suggest
 from contacts.domain.import_options import Policy
 from contacts.domain.values import AttributeType
 
-FIELDS = ("email", "first_name", "last_name", "language", "timezone", "country", "external_id")
+FIELDS = ("email", "first_name", "last_name", "language", "timezone", "country", "external_id", "phone", "company",
+          "city")  # fmt: skip
 TAGS = "tags"
+# Not a column of the file: the reader puts it behind them.
+PHONE_NORMALISED = "phone_normalised"
 CATEGORY_VALUES = 1000
 CATEGORY_CHARACTERS = 100
 
@@ -101,6 +104,8 @@ def make_plan(
             attributes[name] = AttributeColumn(index, name, known.get(name), name in known)
     if "email" not in fields:
         raise WrongMapping("no column is mapped to email", "email", "missing_column")
+    if "phone" in fields:
+        fields[PHONE_NORMALISED] = len(columns)
     plan = Plan(len(columns), fields, list(attributes.values()))
     _set_policies(plan, policies or {})
     return plan
@@ -108,7 +113,7 @@ def make_plan(
 
 def _set_policies(plan: Plan, policies: Mapping[str, Policy]) -> None:
     default = policies.get("default", "overwrite")
-    settled = {"email", TAGS}  # by the address people are told apart; tags are only added
+    settled = {"email", TAGS, PHONE_NORMALISED}  # people are told apart by it; only added; goes with the phone
     targets = {*plan.fields} - settled | {f"attributes.{column.name}" for column in plan.attributes}
     for target in policies:
         if target not in targets and target != "default":

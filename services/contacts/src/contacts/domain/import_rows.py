@@ -13,9 +13,9 @@ from uuid import UUID
 
 from common.ids import new_id_text
 
-from contacts.domain import values
+from contacts.domain import phones, values
 from contacts.domain.addresses import Address, Addresses, NotAnAddress
-from contacts.domain.import_plan import FIELDS, TAGS, Plan
+from contacts.domain.import_plan import FIELDS, PHONE_NORMALISED, TAGS, Plan
 from contacts.domain.tables import Unreadable
 from contacts.domain.values import WrongValue
 
@@ -62,12 +62,15 @@ def _remembering(check: Callable[[str], str]) -> Callable[[str], str | WrongValu
 class RowReader:
     """Turns rows of the file into rows of the stage. Empty lines count, but are passed over."""
 
-    def __init__(self, plan: Plan, import_id: UUID, addresses: Addresses, header_row: int = 1) -> None:
+    def __init__(
+        self, plan: Plan, import_id: UUID, addresses: Addresses, header_row: int = 1, region: str | None = None
+    ) -> None:
         self.plan = plan
         self.rows_read = 0
         self._no_id = import_id.hex
         self._addresses = addresses
         self._row = header_row
+        self._region = region
         self._tags_seen: set[str] = set()
         checks = {"language": values.language, "country": values.country, "timezone": values.timezone}
         self._checked = [
@@ -140,6 +143,16 @@ class RowReader:
             columns[index] = [right.get(text, text) for text in texts]
         if TAGS in self.plan.fields:
             self._split_tags(columns, wrongs)
+        if PHONE_NORMALISED in self.plan.fields:
+            columns.append(self._called(columns))
+        self._check_attributes(columns, wrongs)
+        for column in self.plan.attributes:
+            if column.learns:
+                seen = columns[column.index]
+                column.learn({t for n, t in enumerate(seen) if n not in wrongs} - {""} if wrongs else {*seen} - {""})
+        return list(zip(*columns, strict=True)), wrongs
+
+    def _check_attributes(self, columns: list[Sequence[str]], wrongs: dict[int, _Wrong]) -> None:
         for column in self.plan.attributes:
             columns[column.index] = texts = [*map(str.strip, columns[column.index])]
             _too_long(texts, column.name, values.TEXT_CHARACTERS, wrongs)
@@ -150,11 +163,16 @@ class RowReader:
                     if text in strange:
                         message = f"{column.name} is not a {kind}: {text[:60]!r}"
                         wrongs.setdefault(place, _Wrong("invalid_attribute", message))
-        for column in self.plan.attributes:
-            if column.learns:
-                seen = columns[column.index]
-                column.learn({t for n, t in enumerate(seen) if n not in wrongs} - {""} if wrongs else {*seen} - {""})
-        return list(zip(*columns, strict=True)), wrongs
+
+    def _called(self, columns: list[Sequence[str]]) -> list[str]:
+        """How each phone is called from everywhere, if it can be: what nobody can call is kept as it was typed."""
+        fields = self.plan.fields
+        given = columns[fields["phone"]]
+        countries = columns[fields["country"]] if "country" in fields else [""] * len(given)
+        return [
+            (phones.normalise(text, country or self._region) or "") if text else ""
+            for text, country in zip(given, countries, strict=True)
+        ]
 
     def _split_tags(self, columns: list[Sequence[str]], wrongs: dict[int, _Wrong]) -> None:
         index = self.plan.fields[TAGS]

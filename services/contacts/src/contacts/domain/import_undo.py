@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-PLAIN = ("first_name", "last_name", "language", "timezone", "country", "external_id")
+PLAIN = ("first_name", "last_name", "language", "timezone", "country", "external_id", "phone", "phone_normalised",
+         "company", "city")  # fmt: skip
 
 
 class Kept(NamedTuple):
@@ -29,7 +30,7 @@ def restore(
         if before[name] != after[name] and now[name] != before[name]:
             if now[name] == after[name]:
                 values[name] = before[name]
-            else:
+            elif name != "phone_normalised":  # told with the phone
                 kept.append(Kept(name, "changed", now[name]))
     back, stay = _attributes(before["attributes"], after["attributes"], now["attributes"])
     kept += stay

@@ -9,7 +9,8 @@ from common.db.pool import Connection
 from common.ids import new_id
 from common.jobs import enqueue
 
-from contacts.db import attributes, imports, lists
+from contacts.db import attributes, imports, lists, workspaces
+from contacts.domain import phones
 from contacts.domain.addresses import Addresses
 from contacts.domain.import_files import open_file
 from contacts.domain.import_options import ImportOptions
@@ -51,7 +52,8 @@ async def accept_upload(
     known = await attributes.types(tx, workspace_id)
     try:
         opened, plan = await asyncio.to_thread(_open, file, options, known)
-        reader = RowReader(plan, import_id, Addresses(pepper, workspace_id), opened.header_row)
+        region = phones.region_of(await workspaces.time_zone(tx, workspace_id))
+        reader = RowReader(plan, import_id, Addresses(pepper, workspace_id), opened.header_row, region)
         ids = await _stage(tx, import_id, opened, reader)
     except Unreadable as error:
         raise unreadable(error) from error
