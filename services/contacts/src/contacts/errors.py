@@ -35,6 +35,12 @@ class ContactNotFound(NotFound):
     code = "contact_not_found"
 
 
+class NoteNotFound(NotFound):
+    """There is no such note about this contact."""
+
+    code = "note_not_found"
+
+
 class ContactExists(Conflict):
     """There is a contact with this address already."""
 

@@ -16,11 +16,13 @@ from contacts.api import (
     import_inspections,
     imports,
     lists,
+    notes,
     privacy_requests,
     segments,
     stages,
     suppression_lists,
     suppressions,
+    timeline,
 )
 from contacts.settings import Settings
 
@@ -38,6 +40,8 @@ def create_app(settings: Settings) -> FastAPI:
             duplicates.router,
             contacts.router,
             stages.router,
+            notes.router,
+            timeline.router,
             attributes.router,
             lists.router,
             segments.router,
