@@ -41,6 +41,18 @@ class NoteNotFound(NotFound):
     code = "note_not_found"
 
 
+class BulkChangeNotFound(NotFound):
+    """There is no such bulk change in this workspace."""
+
+    code = "bulk_change_not_found"
+
+
+class BulkChangeOver(Conflict):
+    """The bulk change is over; it cannot be cancelled."""
+
+    code = "bulk_change_over"
+
+
 class ContactExists(Conflict):
     """There is a contact with this address already."""
 

@@ -11,6 +11,7 @@ from contacts.db.republish import What
 from contacts.settings import Settings
 from contacts.use_cases.attributes import INDEX_JOB, run_index_job
 from contacts.use_cases.audiences import FREEZE_AUDIENCE
+from contacts.use_cases.bulk import BULK_CHANGE
 from contacts.use_cases.duplicates import find_everywhere
 from contacts.use_cases.import_job import fail_import, run_import
 from contacts.use_cases.import_undo import UNDO_JOB, fail_undo, forget_changes, run_undo
@@ -27,6 +28,7 @@ KINDS = (
     JobKind(INDEX_JOB, run_index_job, lease_s=20),
     FREEZE_AUDIENCE,
     BUILD_SEGMENT,
+    BULK_CHANGE,
 )
 PERIODICS = (
     Periodic("lift_expired_suppressions", 60.0, lift_expired),

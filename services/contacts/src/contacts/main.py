@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from contacts.api import (
     attributes,
     audiences,
+    bulk,
     consents,
     contacts,
     duplicates,
@@ -38,6 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings=settings,
         routers=[
             duplicates.router,
+            bulk.router,
             contacts.router,
             stages.router,
             notes.router,

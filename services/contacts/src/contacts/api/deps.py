@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from common.web.route import Caller
+from common.web.tokens import Principal
 from fastapi import Depends, Request
 
 from contacts.domain.addresses import Addresses
@@ -19,6 +20,11 @@ Pepper = Annotated[bytes, Depends(_pepper)]
 
 async def _addresses(caller: Caller, pepper: Pepper) -> Addresses:
     return Addresses(pepper, caller.workspace_id)
+
+
+def only_of(caller: Principal) -> str | None:
+    """Whose lists alone the caller may see and change; None: all of the workspace's."""
+    return str(caller.subject_id) if caller.role == "contributor" else None
 
 
 async def _actor(caller: Caller) -> Actor:

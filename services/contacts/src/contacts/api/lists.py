@@ -10,10 +10,10 @@ from common.web.etags import IfMatch, set_etag
 from common.web.pages import Page, Paging, page
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
-from common.web.tokens import Principal
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from contacts.api.deps import only_of
 from contacts.db import lists
 from contacts.errors import ContactNotFound, ListInUse, ListUnknown
 from contacts.use_cases import lists as use_cases
@@ -69,10 +69,6 @@ def _out(row: asyncpg.Record) -> ListOut:
     return ListOut.model_validate(dict(row))
 
 
-def _only_of(caller: Principal) -> str | None:
-    return str(caller.subject_id) if caller.role == "contributor" else None
-
-
 @router.post("", status_code=201, dependencies=[allow("lists:write")])
 async def create_list(body: ListWrite, tx: Tx, caller: Caller, response: Response) -> ListOut:
     """Make an empty list."""
@@ -108,7 +104,7 @@ async def update_list(
     list_id: UUID, body: ListWrite, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None
 ) -> ListOut:
     """Rename a list."""
-    row = await use_cases.rename_list(tx, caller.workspace_id, list_id, body.name, if_match, _only_of(caller))
+    row = await use_cases.rename_list(tx, caller.workspace_id, list_id, body.name, if_match, only_of(caller))
     set_etag(response, row["revision"])
     return _out(row)
 
@@ -121,7 +117,7 @@ async def update_list(
 )
 async def delete_list(list_id: UUID, tx: Tx, caller: Caller, if_match: IfMatch = None) -> None:
     """Delete a list; the contacts on it stay."""
-    await use_cases.delete_list(tx, caller.workspace_id, list_id, if_match, _only_of(caller))
+    await use_cases.delete_list(tx, caller.workspace_id, list_id, if_match, only_of(caller))
 
 
 @router.get("/{list_id}/members", dependencies=[allow("lists:read")], responses=problems(ListUnknown))
@@ -141,7 +137,7 @@ async def list_list_members(list_id: UUID, tx: Tx, caller: Caller, paging: Pagin
 )
 async def add_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Caller) -> MembersChanged:
     """Put contacts on a list; all of them, or with one unknown id none."""
-    done = await use_cases.add_members(tx, caller.workspace_id, list_id, body.contact_ids, _only_of(caller))
+    done = await use_cases.add_members(tx, caller.workspace_id, list_id, body.contact_ids, only_of(caller))
     return MembersChanged(changed=done)
 
 
@@ -152,5 +148,5 @@ async def add_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Calle
 )
 async def remove_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Caller) -> MembersChanged:
     """Take contacts off a list."""
-    done = await use_cases.remove_members(tx, caller.workspace_id, list_id, body.contact_ids, _only_of(caller))
+    done = await use_cases.remove_members(tx, caller.workspace_id, list_id, body.contact_ids, only_of(caller))
     return MembersChanged(changed=done)

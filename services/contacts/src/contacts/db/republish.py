@@ -26,7 +26,7 @@ told as (
 select {key}, (select count(*) from page n where {which}) as told from page order by ({key}) desc limit 1
 """
 
-_CONSENTS = """
+CONSENTS = """
 (select coalesce(json_agg(json_build_object('purpose_id', k.purpose_id, 'status', k.status) order by k.purpose_id),
                  '[]')
    from consents k where k.workspace_id = n.workspace_id and k.contact_id = n.id)
@@ -85,7 +85,7 @@ TELLINGS: dict[What, tuple[Telling, ...]] = {
         ),
     ),
     "leads": (
-        Telling("contacts", _KEY, "lead.updated", "id::text", LEAD.format(revision="n.revision", consents=_CONSENTS)),
+        Telling("contacts", _KEY, "lead.updated", "id::text", LEAD.format(revision="n.revision", consents=CONSENTS)),
     ),
     "lists": (Telling("lists", _KEY, "list.changed", "id::text", _NAMED.format(kind="list")),),
     "segments": (Telling("segments", _KEY, "segment.changed", "id::text", _NAMED.format(kind="segment")),),

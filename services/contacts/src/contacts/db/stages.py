@@ -1,6 +1,7 @@
 """Lifecycle stages: who moved whom from which to which, when, and why."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -13,7 +14,8 @@ select $1, c, i, f, $5, $6, $7 from unnest($2::uuid[], $3::uuid[], $4::text[]) t
 """
 _PAGE = """
 select id, from_stage, to_stage, actor, cause, at from stage_transitions
- where workspace_id = $1 and contact_id = $2 and ($3::uuid is null or id < $3) order by id desc limit $4
+ where workspace_id = $1 and contact_id = $2 and ($3::timestamptz is null or (at, id) < ($3, $4::uuid))
+ order by at desc, id desc limit $5
 """
 
 
@@ -33,7 +35,7 @@ async def record_all(
 
 
 async def page(
-    tx: Connection, workspace_id: UUID, contact_id: UUID, before: UUID | None, limit: int
+    tx: Connection, workspace_id: UUID, contact_id: UUID, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[asyncpg.Record]:
     """A contact's moves, the newest first."""
-    return await tx.fetch(_PAGE, workspace_id, contact_id, before, limit)
+    return await tx.fetch(_PAGE, workspace_id, contact_id, *(before or (None, None)), limit)

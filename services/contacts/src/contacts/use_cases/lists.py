@@ -26,7 +26,7 @@ async def rename_list(
     tx: Connection, workspace_id: UUID, list_id: UUID, name: str, if_match: str | None, only_of: str | None
 ) -> asyncpg.Record:
     """Rename a list. Raises ListUnknown, PreconditionFailed, Forbidden."""
-    row = await _mine(tx, workspace_id, list_id, only_of)
+    row = await own_list(tx, workspace_id, list_id, only_of)
     require_match(if_match, row["revision"])
     if name == row["name"]:
         return row
@@ -39,7 +39,7 @@ async def delete_list(
     tx: Connection, workspace_id: UUID, list_id: UUID, if_match: str | None, only_of: str | None
 ) -> None:
     """Delete a list; its contacts stay. Raises ListUnknown, ListInUse, PreconditionFailed, Forbidden."""
-    row = await _mine(tx, workspace_id, list_id, only_of)
+    row = await own_list(tx, workspace_id, list_id, only_of)
     require_match(if_match, row["revision"])
     if users := await lists.users(tx, workspace_id, list_id):
         raise ListInUse(
@@ -55,7 +55,7 @@ async def add_members(
     tx: Connection, workspace_id: UUID, list_id: UUID, contact_ids: Sequence[UUID], only_of: str | None
 ) -> int:
     """Put contacts on a list, all or none. Raises ListUnknown, ContactNotFound, Forbidden."""
-    await _mine(tx, workspace_id, list_id, only_of, shared=True)
+    await own_list(tx, workspace_id, list_id, only_of, shared=True)
     await _no_strangers(tx, workspace_id, contact_ids)
     return await lists.add(tx, workspace_id, list_id, contact_ids)
 
@@ -64,7 +64,7 @@ async def remove_members(
     tx: Connection, workspace_id: UUID, list_id: UUID, contact_ids: Sequence[UUID], only_of: str | None
 ) -> int:
     """Take contacts off a list; those not on it do not matter. Raises ListUnknown, ContactNotFound, Forbidden."""
-    await _mine(tx, workspace_id, list_id, only_of, shared=True)
+    await own_list(tx, workspace_id, list_id, only_of, shared=True)
     await _no_strangers(tx, workspace_id, contact_ids)
     return await lists.remove(tx, workspace_id, list_id, contact_ids)
 
@@ -78,10 +78,10 @@ async def _no_strangers(tx: Connection, workspace_id: UUID, contact_ids: Sequenc
         )
 
 
-async def _mine(
+async def own_list(
     tx: Connection, workspace_id: UUID, list_id: UUID, only_of: str | None, *, shared: bool = False
 ) -> asyncpg.Record:
-    """The list, locked. `only_of`: a contributor, who may change the own lists only."""
+    """The list, locked. Raises ListUnknown, Forbidden. `only_of`: a contributor, who may change the own lists only."""
     row = await (lists.kept if shared else lists.locked)(tx, workspace_id, list_id)
     if row is None:
         raise ListUnknown
