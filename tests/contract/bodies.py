@@ -32,6 +32,8 @@ _CSV = "Email,City\nsara{n}@example.com,تهران\nnot an address,الرياض\
 
 BODIES: dict[str, Any] = {
     "create_attribute": {"name": "city{n}", "type": "text"},
+    "create_contact_note": {"text": "دیدار در نمایشگاه {n}"},
+    "create_bulk_change": {"rule": {"field": "language", "op": "eq", "value": "fa"}, "add_tags": ["expo"]},
     "create_contact": {"email": "علی{n}@example.com", "first_name": "علی", "attributes": {}, "tags": ["expo"]},
     "put_contact": {"email": "put{n}@example.com"},
     "update_contact": {"first_name": "سارا"},
@@ -91,6 +93,10 @@ SEEDS: dict[str, tuple[str, ...]] = {
     "contacts": (
         "create_attribute",
         *["create_contact"] * 5,
+        "create_contact",
+        "create_contact",
+        "create_contact_note",
+        "create_bulk_change",
         "create_list",
         "create_list",
         "add_list_members",

@@ -83,6 +83,18 @@ class AttributeExists(Conflict):
     code = "attribute_exists"
 
 
+class AttributeInUse(Conflict):
+    """A segment's rule names this attribute."""
+
+    code = "attribute_in_use"
+
+
+class AttributeBeingDeleted(Conflict):
+    """The values of the deleted attribute of this name are still being taken away."""
+
+    code = "attribute_being_deleted"
+
+
 class ListUnknown(NotFound):
     """There is no such list in this workspace."""
 
@@ -199,6 +211,12 @@ class SegmentInUse(Conflict):
     """Another segment's rule names this one."""
 
     code = "segment_in_use"
+
+
+class ListFull(Conflict):
+    """The list may not hold so many contacts."""
+
+    code = "list_full"
 
 
 class ListInUse(Conflict):

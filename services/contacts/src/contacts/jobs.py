@@ -9,7 +9,7 @@ from common.web.idempotency import forget_old_keys
 
 from contacts.db.republish import What
 from contacts.settings import Settings
-from contacts.use_cases.attributes import INDEX_JOB, run_index_job
+from contacts.use_cases.attributes import INDEX_JOB, REMOVE_JOB, run_index_job, run_remove_job
 from contacts.use_cases.audiences import FREEZE_AUDIENCE
 from contacts.use_cases.bulk import BULK_CHANGE
 from contacts.use_cases.duplicates import find_everywhere
@@ -26,6 +26,7 @@ KINDS = (
     JobKind(TRIAL_JOB, run_import, lease_s=20, on_failed=fail_import),
     JobKind(UNDO_JOB, run_undo, lease_s=20, on_failed=fail_undo),
     JobKind(INDEX_JOB, run_index_job, lease_s=20),
+    JobKind(REMOVE_JOB, run_remove_job, lease_s=20, max_attempts=20),
     FREEZE_AUDIENCE,
     BUILD_SEGMENT,
     BULK_CHANGE,

@@ -12,14 +12,25 @@ from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from contacts.api.deps import ActingCaller
 from contacts.db import attributes
 from contacts.domain.values import AttributeType
-from contacts.errors import AttributeExists, AttributeNotFound, InvalidField
+from contacts.errors import (
+    AttributeBeingDeleted,
+    AttributeExists,
+    AttributeInUse,
+    AttributeNotFound,
+    InvalidField,
+)
 from contacts.use_cases import attributes as use_cases
 
 router = service_router("/attributes", "attributes")
 
 Label = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+AllowedValues = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00]+$")]],
+    Field(min_length=1, max_length=1000),
+]
 
 
 class AttributeCreate(BaseModel):
@@ -30,6 +41,7 @@ class AttributeCreate(BaseModel):
     name: str
     type: AttributeType = "text"
     label: Label | None = None
+    allowed_values: AllowedValues | None = Field(None, description="of a text; null: any")
     indexed: bool = False
 
 
@@ -39,6 +51,9 @@ class AttributePatch(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     label: Label | None = None
+    allowed_values: AllowedValues | None = Field(
+        None, description="of a text; null: any. Contacts keep values that are no longer among them until changed"
+    )
     indexed: bool | None = None
 
 
@@ -50,6 +65,7 @@ class AttributeOut(BaseModel):
     name: str
     type: AttributeType
     label: str | None
+    allowed_values: list[str] | None
     indexed: bool
     revision: int
     created_at: datetime
@@ -64,12 +80,15 @@ async def list_attributes(tx: Tx, caller: Caller, paging: Paging) -> Page[Attrib
 
 
 @router.post(
-    "", status_code=201, dependencies=[allow("attributes:write")], responses=problems(AttributeExists, InvalidField)
+    "",
+    status_code=201,
+    dependencies=[allow("attributes:write")],
+    responses=problems(AttributeExists, AttributeBeingDeleted, InvalidField),
 )
 async def create_attribute(body: AttributeCreate, tx: Tx, caller: Caller, response: Response) -> AttributeOut:
     """Define an attribute. Its type stays; a file's new attributes are defined by the import."""
     row = await use_cases.create_attribute(
-        tx, caller.workspace_id, body.name, body.type, body.label, indexed=body.indexed
+        tx, caller.workspace_id, body.name, body.type, body.label, body.allowed_values, indexed=body.indexed
     )
     response.headers["Location"] = f"/v1/attributes/{quote(body.name)}"
     set_etag(response, row["revision"])
@@ -77,14 +96,32 @@ async def create_attribute(body: AttributeCreate, tx: Tx, caller: Caller, respon
 
 
 @router.patch(
-    "/{name}", dependencies=[allow("attributes:write")], responses=problems(AttributeNotFound, PreconditionFailed)
+    "/{name}",
+    dependencies=[allow("attributes:write")],
+    responses=problems(AttributeNotFound, PreconditionFailed, InvalidField),
 )
 async def update_attribute(
     name: str, body: AttributePatch, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None
 ) -> AttributeOut:
-    """Change the label, or have the values indexed (a job does it) or no longer."""
+    """Change the label or the allowed values, or have the values indexed (a job does it) or no longer.
+
+    What contacts have already stays, even if it is no longer allowed; a value is judged when it is written.
+    """
     before = await use_cases.lock_attribute(tx, caller.workspace_id, name)
     require_match(if_match, before["revision"])
     row = await use_cases.change_attribute(tx, caller.workspace_id, before, body.model_dump(exclude_unset=True))
     set_etag(response, row["revision"])
     return AttributeOut(**dict(row))
+
+
+@router.delete(
+    "/{name}",
+    status_code=204,
+    dependencies=[allow("attributes:write")],
+    responses=problems(AttributeNotFound, AttributeInUse, PreconditionFailed),
+)
+async def delete_attribute(name: str, tx: Tx, caller: Caller, actor: ActingCaller, if_match: IfMatch = None) -> None:
+    """Delete an attribute and, by a job, every contact's value of it. No segment may name it."""
+    before = await use_cases.lock_attribute(tx, caller.workspace_id, name)
+    require_match(if_match, before["revision"])
+    await use_cases.delete_attribute(tx, caller.workspace_id, before, actor)

@@ -85,28 +85,28 @@ async def create_bulk_change(
     return _out(job)
 
 
-@router.get("/{bulk_id}", dependencies=[allow("contacts:read")], responses=problems(BulkChangeNotFound))
-async def get_bulk_change(bulk_id: UUID, tx: Tx, caller: Caller) -> BulkOut:
+@router.get("/{bulk_change_id}", dependencies=[allow("contacts:read")], responses=problems(BulkChangeNotFound))
+async def get_bulk_change(bulk_change_id: UUID, tx: Tx, caller: Caller) -> BulkOut:
     """How far a bulk change is."""
-    return _out(await find_bulk_change(tx, caller.workspace_id, bulk_id))
+    return _out(await find_bulk_change(tx, caller.workspace_id, bulk_change_id))
 
 
 @router.post(
-    "/{bulk_id}/cancel",
+    "/{bulk_change_id}/cancel",
     operation_id="cancel_bulk_change",
     dependencies=[allow("contacts:write")],
     responses=problems(BulkChangeNotFound, BulkChangeOver),
 )
-async def cancel_bulk_change_(bulk_id: UUID, tx: Tx, caller: Caller) -> BulkOut:
+async def cancel_bulk_change_(bulk_change_id: UUID, tx: Tx, caller: Caller) -> BulkOut:
     """Stop it; what is changed already stays so."""
-    return _out(await cancel_bulk_change(tx, caller.workspace_id, bulk_id))
+    return _out(await cancel_bulk_change(tx, caller.workspace_id, bulk_change_id))
 
 
 def _out(job: Job) -> BulkOut:
     progress = job.progress
     return BulkOut(
         id=job.id,
-        status=job.state,  # type: ignore[arg-type]
+        status=job.state,
         total=progress.get("total"),
         done=progress.get("done", 0),
         changed=progress.get("changed", 0),

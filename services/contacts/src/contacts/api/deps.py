@@ -1,7 +1,9 @@
 """What the routes of contacts share."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
+from common.web.pages import parse_time
 from common.web.route import Caller
 from common.web.tokens import Principal
 from fastapi import Depends, Request
@@ -20,6 +22,11 @@ Pepper = Annotated[bytes, Depends(_pepper)]
 
 async def _addresses(caller: Caller, pepper: Pepper) -> Addresses:
     return Addresses(pepper, caller.workspace_id)
+
+
+def moment(text: str) -> datetime:
+    """A time from a cursor, in UTC. Raises ValueError, OverflowError for what is before the year 1 there."""
+    return parse_time(text).astimezone(UTC)
 
 
 def only_of(caller: Principal) -> str | None:

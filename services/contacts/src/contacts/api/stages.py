@@ -4,11 +4,12 @@ from datetime import datetime
 from uuid import UUID
 
 from common.contracts.leads import Stage
-from common.web.pages import Page, Paging, page, parse_time
+from common.web.pages import Page, Paging, page
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
 from pydantic import BaseModel, Field
 
+from contacts.api.deps import moment
 from contacts.db import contacts, stages
 from contacts.errors import ContactNotFound
 
@@ -31,7 +32,7 @@ async def list_contact_stages(contact_id: UUID, tx: Tx, caller: Caller, paging: 
     """The moves of a contact between stages, the newest first."""
     if await contacts.get(tx, caller.workspace_id, contact_id) is None:
         raise ContactNotFound(contact_id=str(contact_id))
-    key = paging.after(parse_time, UUID)
+    key = paging.after(moment, UUID)
     before = None if key is None or None in key else (key[0], key[1])
     rows = await stages.page(tx, caller.workspace_id, contact_id, before, paging.limit + 1)
     return page(rows, paging, lambda row: StageTransition.model_validate(dict(row)), lambda row: (row["at"], row["id"]))

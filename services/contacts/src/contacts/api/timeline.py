@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
-from common.web.pages import Page, Paging, page, parse_time
+from common.web.pages import Page, Paging, page
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Query
 from pydantic import BaseModel, Field
 
+from contacts.api.deps import moment
 from contacts.db import contacts, timeline
 from contacts.errors import ContactNotFound
 
@@ -43,7 +44,7 @@ async def list_contact_timeline(
     """Activity, consents, moves between stages, notes and imports of a contact, the newest first."""
     if await contacts.get(tx, caller.workspace_id, contact_id) is None:
         raise ContactNotFound(contact_id=str(contact_id))
-    key = paging.after(parse_time, UUID)
+    key = paging.after(moment, UUID)
     before = None if key is None or None in key else (key[0], key[1])
     rows = await timeline.page(tx, caller.workspace_id, contact_id, types, before, paging.limit + 1)
     return page(rows, paging, _out, lambda row: (row["at"], row["id"]))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, get_args
 from zoneinfo import available_timezones
@@ -25,6 +26,14 @@ _ZONES = {zone.lower(): zone for zone in available_timezones()}
 
 class WrongValue(ValueError):
     """The value does not fit its field; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What an attribute's values may be. `allowed` None: any text."""
+
+    kind: AttributeType
+    allowed: frozenset[str] | None = None
 
 
 def is_attribute_name(name: str) -> bool:
@@ -77,9 +86,9 @@ def written_as(kind: AttributeType, text: str) -> bool:
     return kind == "text" or detect(text) == kind
 
 
-def attribute(name: str, kind: AttributeType, value: Any) -> Any:
+def attribute(name: str, defined: Definition, value: Any) -> Any:
     """A value as JSON stores it. Raises WrongValue."""
-    match kind:
+    match defined.kind:
         case "number" if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15:
             return value
         case "boolean" if isinstance(value, bool):
@@ -89,13 +98,21 @@ def attribute(name: str, kind: AttributeType, value: Any) -> Any:
         case "text" if isinstance(value, str):
             if len(value) > TEXT_CHARACTERS or "\x00" in value:
                 raise WrongValue(f"attributes.{name} is longer than {TEXT_CHARACTERS} characters or contains a NUL")
+            check_allowed(name, defined.allowed, value)
             return value
-    raise WrongValue(f"attributes.{name} is not a {kind}")
+    raise WrongValue(f"attributes.{name} is not a {defined.kind}")
 
 
-def attributes(types: Mapping[str, AttributeType], given: Mapping[str, Any]) -> dict[str, Any]:
+def check_allowed(name: str, allowed: frozenset[str] | None, text: str) -> None:
+    """Raises WrongValue for a text that the attribute may not have."""
+    if allowed is not None and text not in allowed:
+        some = ", ".join(sorted(allowed)[:20])
+        raise WrongValue(f"attributes.{name} may not be {text[:60]!r}; one of {some}")
+
+
+def attributes(defined: Mapping[str, Definition], given: Mapping[str, Any]) -> dict[str, Any]:
     """Check given attributes against their definitions; None means: take it away. Raises WrongValue, KeyError."""
-    return {name: None if value is None else attribute(name, types[name], value) for name, value in given.items()}
+    return {name: None if value is None else attribute(name, defined[name], value) for name, value in given.items()}
 
 
 def _is_date(text: str) -> bool:

@@ -220,8 +220,8 @@ def _checked(name: str, value: Any) -> Any:
 
 
 async def _attributes(tx: Connection, workspace_id: UUID, given: Mapping[str, Any]) -> dict[str, Any]:
-    types = await attributes.types(tx, workspace_id)
-    unknown = sorted(set(given) - set(types))
+    defined = await attributes.definitions(tx, workspace_id)
+    unknown = sorted(set(given) - set(defined))
     if unknown:
         raise UnknownAttribute(
             f"There is no attribute {unknown[0]!r}",
@@ -230,7 +230,7 @@ async def _attributes(tx: Connection, workspace_id: UUID, given: Mapping[str, An
             mend="Create it with POST /v1/attributes first",
         )
     try:
-        return values.attributes(types, given)
+        return values.attributes(defined, given)
     except WrongValue as error:
         raise InvalidField(str(error), where="/attributes") from error
 
