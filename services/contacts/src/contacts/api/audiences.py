@@ -17,7 +17,14 @@ from contacts.errors import AudienceUnknown
 router = service_router("/audiences", "audiences")
 
 Reason = Literal[
-    "excluded_segment", "invalid_address", "suppressed", "unsubscribed", "unconfirmed", "no_consent", "eligible"
+    "excluded_segment",
+    "owner_limit",
+    "invalid_address",
+    "suppressed",
+    "unsubscribed",
+    "unconfirmed",
+    "no_consent",
+    "eligible",
 ]
 
 

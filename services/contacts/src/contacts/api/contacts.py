@@ -14,7 +14,7 @@ from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Query, Response
 
-from contacts.api.deps import ActingCaller, AddressReader
+from contacts.api.deps import ActingCaller, AddressReader, only_of
 from contacts.api.schemas import (
     ContactCreate,
     ContactDetail,
@@ -83,7 +83,7 @@ async def list_contacts(
 ) -> Page[ContactOut]:
     """Contacts, the newest first unless sorted."""
     selection = GRAMMAR.select(filters, sort, paging)
-    if list_id is not None and await lists.unknown(tx, caller.workspace_id, [list_id]):
+    if list_id is not None and await lists.find(tx, caller.workspace_id, list_id, only_of(caller)) is None:
         raise ListUnknown(list_id=str(list_id))
     where, args = [selection.where], list(selection.args)
     for fragment, value in (

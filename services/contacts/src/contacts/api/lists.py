@@ -14,8 +14,9 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from contacts.api.deps import only_of
+from contacts.api.schemas import Key
 from contacts.db import lists
-from contacts.errors import ContactNotFound, ListInUse, ListUnknown
+from contacts.errors import ContactNotFound, ListFull, ListInUse, ListUnknown
 from contacts.use_cases import lists as use_cases
 
 router = service_router("/lists", "lists")
@@ -23,12 +24,32 @@ router = service_router("/lists", "lists")
 MOST_IDS = 10_000
 
 
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Owner = Annotated[Key | None, Field(description="the id of the member whose list it is; null: the workspace's")]
+Limit = Annotated[
+    Annotated[int, Field(ge=1, le=1_000_000)] | None,
+    Field(description="the most it may hold, and bring into an audience: those who were added first"),
+]
+
+
 class ListWrite(BaseModel):
-    """What a list is made of."""
+    """What a list is made of. A contributor's list is the contributor's own, whatever is sent."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    name: Name
+    owner: Owner = None
+    member_limit: Limit = None
+
+
+class ListPatch(BaseModel):
+    """A merge patch (RFC 7396)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name = ""
+    owner: Owner = None
+    member_limit: Limit = None
 
 
 class ListOut(BaseModel):
@@ -36,6 +57,8 @@ class ListOut(BaseModel):
 
     id: UUID
     name: str
+    owner: str | None
+    member_limit: int | None
     revision: int
     created_at: datetime
     updated_at: datetime
@@ -69,26 +92,29 @@ def _out(row: asyncpg.Record) -> ListOut:
     return ListOut.model_validate(dict(row))
 
 
-@router.post("", status_code=201, dependencies=[allow("lists:write")])
+@router.post("", status_code=201, dependencies=[allow("lists:write")], responses=problems(Forbidden))
 async def create_list(body: ListWrite, tx: Tx, caller: Caller, response: Response) -> ListOut:
     """Make an empty list."""
-    row = await use_cases.create_list(tx, caller.workspace_id, body.name, str(caller.subject_id))
+    row = await use_cases.create_list(
+        tx, caller.workspace_id, body.model_dump(exclude_unset=True), str(caller.subject_id), only_of(caller)
+    )
     set_etag(response, row["revision"])
     return _out(row)
 
 
 @router.get("", dependencies=[allow("lists:read")])
 async def list_lists(tx: Tx, caller: Caller, paging: Paging) -> Page[ListOut]:
-    """Lists, newest first."""
+    """Lists, newest first; a contributor's own alone."""
     after = paging.after(UUID)
-    rows = await lists.page(tx, caller.workspace_id, after[0] if after else None, paging.limit + 1)
+    before = after[0] if after else None
+    rows = await lists.page(tx, caller.workspace_id, before, paging.limit + 1, only_of(caller))
     return page(rows, paging, _out, lambda row: (row["id"],))
 
 
 @router.get("/{list_id}", dependencies=[allow("lists:read")], responses=problems(ListUnknown))
 async def get_list(list_id: UUID, tx: Tx, caller: Caller, response: Response) -> ListOut:
     """One list."""
-    row = await lists.find(tx, caller.workspace_id, list_id)
+    row = await lists.find(tx, caller.workspace_id, list_id, only_of(caller))
     if row is None:
         raise ListUnknown
     set_etag(response, row["revision"])
@@ -101,10 +127,11 @@ async def get_list(list_id: UUID, tx: Tx, caller: Caller, response: Response) ->
     responses=problems(ListUnknown, PreconditionFailed, Forbidden),
 )
 async def update_list(
-    list_id: UUID, body: ListWrite, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None
+    list_id: UUID, body: ListPatch, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None
 ) -> ListOut:
-    """Rename a list."""
-    row = await use_cases.rename_list(tx, caller.workspace_id, list_id, body.name, if_match, only_of(caller))
+    """Change name, owner or limit of a list."""
+    changes = body.model_dump(exclude_unset=True)
+    row = await use_cases.change_list(tx, caller.workspace_id, list_id, changes, if_match, only_of(caller))
     set_etag(response, row["revision"])
     return _out(row)
 
@@ -123,7 +150,7 @@ async def delete_list(list_id: UUID, tx: Tx, caller: Caller, if_match: IfMatch =
 @router.get("/{list_id}/members", dependencies=[allow("lists:read")], responses=problems(ListUnknown))
 async def list_list_members(list_id: UUID, tx: Tx, caller: Caller, paging: Paging) -> Page[ListMember]:
     """Who is on a list."""
-    if await lists.find(tx, caller.workspace_id, list_id) is None:
+    if await lists.find(tx, caller.workspace_id, list_id, only_of(caller)) is None:
         raise ListUnknown
     after = paging.after(UUID)
     rows = await lists.members(tx, caller.workspace_id, list_id, after[0] if after else None, paging.limit + 1)
@@ -133,7 +160,7 @@ async def list_list_members(list_id: UUID, tx: Tx, caller: Caller, paging: Pagin
 @router.post(
     "/{list_id}/members",
     dependencies=[allow("lists:write")],
-    responses=problems(ListUnknown, ContactNotFound, Forbidden),
+    responses=problems(ListUnknown, ContactNotFound, ListFull, Forbidden),
 )
 async def add_list_members(list_id: UUID, body: MemberIds, tx: Tx, caller: Caller) -> MembersChanged:
     """Put contacts on a list; all of them, or with one unknown id none."""

@@ -1,6 +1,6 @@
 """Audiences: who is in a campaign, frozen once, and why the others are not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -44,6 +44,7 @@ with chosen as ({chosen}),
 decided as (
   select c.id,
          case when chosen.left_out then 'excluded_segment'
+              when chosen.over_limit then 'owner_limit'
               when position('@' in c.email_normalised) < 2 then 'invalid_address'
               when exists (select from suppressions s where s.workspace_id = c.workspace_id and s.scope = 'address'
                               and s.hash = c.address_hash and s.active
@@ -148,12 +149,13 @@ async def freeze(
     wanted: Sequence[Bound],
     list_ids: Sequence[UUID],
     unwanted: Sequence[Bound],
+    limits: Mapping[UUID, int],
     now: datetime,
     timeout_s: float,
 ) -> tuple[int, dict[str, int]]:
     """Decide about everybody in the segments and lists, in one statement; returns eligible, excluded by reason."""
     workspace_id = campaign["workspace_id"]
-    chosen = segment_sql.statement(segment_sql.chosen(wanted, list_ids, unwanted, workspace_id, now))
+    chosen = segment_sql.statement(segment_sql.chosen(wanted, list_ids, unwanted, workspace_id, now, limits))
     first = len(chosen.args) + 1
     sql = _FREEZE.format(chosen=chosen.sql, now=first, workspace=first + 1, purpose=first + 2, campaign=first + 3)
     args = [*chosen.args, now, workspace_id, campaign["purpose_id"], campaign["campaign_id"]]

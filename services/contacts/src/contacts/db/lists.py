@@ -1,6 +1,7 @@
 """Lists of contacts and who is on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -18,23 +19,38 @@ async def unknown(tx: Connection, workspace_id: UUID, list_ids: Sequence[UUID]) 
     return [row["id"] for row in rows]
 
 
-async def insert(tx: Connection, workspace_id: UUID, list_id: UUID, name: str, created_by: str) -> asyncpg.Record:
+async def insert(
+    tx: Connection,
+    workspace_id: UUID,
+    list_id: UUID,
+    name: str,
+    created_by: str,
+    owner: str | None = None,
+    member_limit: int | None = None,
+) -> asyncpg.Record:
     """A new list."""
     row = await tx.fetchrow(
-        "insert into lists (workspace_id, id, name, created_by) values ($1, $2, $3, $4) returning *",
+        "insert into lists (workspace_id, id, name, created_by, owner, member_limit) values ($1, $2, $3, $4, $5, $6)"
+        " returning *",
         workspace_id,
         list_id,
         name,
         created_by,
+        owner,
+        member_limit,
     )
     assert row is not None  # noqa: S101
     return row
 
 
-async def find(tx: Connection, workspace_id: UUID, list_id: UUID) -> asyncpg.Record | None:
-    """A list that is not deleted."""
+async def find(tx: Connection, workspace_id: UUID, list_id: UUID, only_of: str | None = None) -> asyncpg.Record | None:
+    """A list that is not deleted; with `only_of`, only if it is this member's."""
     return await tx.fetchrow(
-        "select * from lists where workspace_id = $1 and id = $2 and not deleted", workspace_id, list_id
+        "select * from lists where workspace_id = $1 and id = $2 and not deleted"
+        " and ($3::text is null or coalesce(owner, created_by) = $3)",
+        workspace_id,
+        list_id,
+        only_of,
     )
 
 
@@ -52,27 +68,33 @@ async def kept(tx: Connection, workspace_id: UUID, list_id: UUID) -> asyncpg.Rec
     )
 
 
-async def page(tx: Connection, workspace_id: UUID, before: UUID | None, limit: int) -> list[asyncpg.Record]:
-    """Lists, newest first."""
+async def page(
+    tx: Connection, workspace_id: UUID, before: UUID | None, limit: int, only_of: str | None = None
+) -> list[asyncpg.Record]:
+    """Lists, newest first; with `only_of`, this member's alone."""
     return await tx.fetch(
         "select * from lists where workspace_id = $1 and not deleted and ($2::uuid is null or id < $2)"
-        " order by id desc limit $3",
+        " and ($4::text is null or coalesce(owner, created_by) = $4) order by id desc limit $3",
         workspace_id,
         before,
         limit,
+        only_of,
     )
 
 
 async def change(
-    tx: Connection, workspace_id: UUID, list_id: UUID, name: str, *, deleted: bool = False
+    tx: Connection, before: asyncpg.Record, changes: Mapping[str, Any], *, deleted: bool = False
 ) -> asyncpg.Record:
-    """Rename or delete a locked list; its revision rises."""
+    """Change name, owner or limit of a locked list, or delete it; its revision rises."""
+    after = {**before, **changes}
     row = await tx.fetchrow(
-        "update lists set name = $3, deleted = $4, revision = revision + 1, updated_at = now()"
-        " where workspace_id = $1 and id = $2 returning *",
-        workspace_id,
-        list_id,
-        name,
+        "update lists set name = $3, owner = $4, member_limit = $5, deleted = $6, revision = revision + 1,"
+        " updated_at = now() where workspace_id = $1 and id = $2 returning *",
+        before["workspace_id"],
+        before["id"],
+        after["name"],
+        after["owner"],
+        after["member_limit"],
         deleted,
     )
     assert row is not None  # noqa: S101
@@ -109,6 +131,28 @@ async def add(tx: Connection, workspace_id: UUID, list_id: UUID, contact_ids: Se
         contact_ids,
     )
     return int(done.rsplit(" ", 1)[1])
+
+
+async def is_over(tx: Connection, workspace_id: UUID, list_id: UUID, limit: int) -> bool:
+    """Whether more contacts than so many are on a list."""
+    found: bool = await tx.fetchval(
+        "select exists (select from list_members where workspace_id = $1 and list_id = $2 offset $3)",
+        workspace_id,
+        list_id,
+        limit,
+    )
+    return found
+
+
+async def limited(tx: Connection, workspace_id: UUID, list_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Those of the lists that may hold only so many, and how many."""
+    rows = await tx.fetch(
+        "select id, member_limit from lists where workspace_id = $1 and id = any($2::uuid[])"
+        " and member_limit is not null",
+        workspace_id,
+        list_ids,
+    )
+    return {row["id"]: row["member_limit"] for row in rows}
 
 
 async def remove(tx: Connection, workspace_id: UUID, list_id: UUID, contact_ids: Sequence[UUID]) -> int:

@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, TypeAlias, assert_never
 from uuid import UUID
 
@@ -56,6 +57,7 @@ _members = sa.table(
     sa.column("workspace_id", sa.Uuid()),
     sa.column("list_id", sa.Uuid()),
     sa.column("contact_id", sa.Uuid()),
+    sa.column("added_at", sa.DateTime(timezone=True)),
 ).alias("l")
 _activity = sa.table(
     "activity",
@@ -352,21 +354,38 @@ def chosen(
     unwanted: Sequence[bound.Bound],
     workspace_id: UUID,
     now: datetime,
+    limits: Mapping[UUID, int] = MappingProxyType({}),
 ) -> sa.Select[Any]:
-    """`id, left_out` of everybody for whom a wanted rule holds or who is on a list, each once.
+    """`id, left_out, over_limit` of everybody for whom a wanted rule holds or who is on a list, each once.
 
-    `left_out`: an unwanted rule holds too.
+    `left_out`: an unwanted rule holds too. `over_limit`: only on lists that may bring no more (`limits`) in.
     """
-    on_lists = sa.bindparam("lists", list(list_ids), ARRAY(sa.Uuid()), unique=True)
-    everybody = sa.union(
-        sa.select(_members.c.contact_id.label("id")).where(
-            _members.c.workspace_id == workspace_id, _members.c.list_id == sa.any_(on_lists)
+    free = [list_id for list_id in list_ids if list_id not in limits]
+    sources = [
+        sa.select(_members.c.contact_id.label("id"), sa.false().label("over")).where(
+            _members.c.workspace_id == workspace_id,
+            _members.c.list_id == sa.any_(sa.bindparam("lists", free, ARRAY(sa.Uuid()), unique=True)),
         ),
-        *(matching(rule, workspace_id, now) for rule in wanted),
-    ).subquery("everybody")
+        *(_over_limit(list_id, limit, workspace_id) for list_id, limit in limits.items()),
+        *(sa.select(matching(rule, workspace_id, now).subquery().c.id, sa.false().label("over")) for rule in wanted),
+    ]
+    each = sa.union_all(*sources).subquery("each")
+    # Somebody over the limit of one list may be in the audience for another reason.
+    everybody = (
+        sa.select(each.c.id, sa.func.bool_and(each.c.over).label("over")).group_by(each.c.id).subquery("everybody")
+    )
     left_out = condition(bound.Some(tuple(unwanted)), workspace_id, now).is_(sa.true()) if unwanted else sa.false()
     return (
-        sa.select(contacts.c.id, left_out.label("left_out"))
+        sa.select(contacts.c.id, left_out.label("left_out"), everybody.c.over.label("over_limit"))
         .select_from(everybody.join(contacts, contacts.c.id == everybody.c.id))
         .where(contacts.c.workspace_id == workspace_id)
+    )
+
+
+def _over_limit(list_id: UUID, limit: int, workspace_id: UUID) -> sa.Select[Any]:
+    """Who is on the list, and whether so many were added before."""
+    place = sa.func.row_number().over(order_by=(_members.c.added_at, _members.c.contact_id))
+    most = sa.bindparam("most", limit, sa.BigInteger(), unique=True)
+    return sa.select(_members.c.contact_id.label("id"), (place > most).label("over")).where(
+        _members.c.workspace_id == workspace_id, _members.c.list_id == list_id
     )

@@ -73,7 +73,8 @@ async def _freeze(tx: Connection, campaign: asyncpg.Record) -> tuple[bool, dict[
     except Rejected as rejected:
         await reject(tx, campaign, rejected.reason, rejected.message)
         return False, {"rejected": rejected.reason}
-    eligible, excluded = await audiences.freeze(tx, campaign, wanted, list_ids, unwanted, now, FREEZE_S)
+    limits = await lists.limited(tx, campaign["workspace_id"], list_ids)
+    eligible, excluded = await audiences.freeze(tx, campaign, wanted, list_ids, unwanted, limits, now, FREEZE_S)
     return True, {"eligible": eligible, "excluded": excluded, "published": 0}
 
 

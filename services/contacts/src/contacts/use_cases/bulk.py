@@ -19,7 +19,7 @@ from contacts.domain.segment_binding import Bound
 from contacts.errors import BulkChangeNotFound, BulkChangeOver, ListUnknown, SegmentUnknown
 from contacts.use_cases.consents import Actor
 from contacts.use_cases.lists import own_list
-from contacts.use_cases.segments import usable
+from contacts.use_cases.segment_rules import usable
 
 BULK_JOB = "bulk_change"
 RANGE = 2_000
