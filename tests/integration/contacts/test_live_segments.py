@@ -24,19 +24,23 @@ async def create(db, workspace_id, rule, name="s"):
 
 
 async def build(db):
-    """Run the jobs that are due until there is none."""
+    await run_until_done(db, live_segments.BUILD_SEGMENT)
+
+
+async def run_until_done(db, kind):
+    """Run the jobs of a kind until there is none."""
     stop = asyncio.Event()
 
     async def wait():
         while True:
             async with db.connection() as connection:
-                if not await connection.fetchval("select count(*) from jobs where state <> 'completed' and kind = $1",
-                                                 live_segments.BUILD_JOB):  # fmt: skip
+                sql = "select count(*) from jobs where state <> 'completed' and kind = $1"
+                if not await connection.fetchval(sql, kind.name):
                     return stop.set()
             await asyncio.sleep(0.02)
 
     async with asyncio.timeout(30):
-        await asyncio.gather(run_jobs(db, [live_segments.BUILD_SEGMENT], [], stop, service="contacts"), wait())
+        await asyncio.gather(run_jobs(db, [kind], [], stop, service="contacts"), wait())
 
 
 async def caught_up(db):

@@ -10,11 +10,12 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 from common.ids import new_id, purpose_id
-from contacts.db import segment_people, segment_sql, segments
+from contacts.db import segment_people, segment_snapshots, segment_sql, segments
 from contacts.domain.phones import normalise
 from contacts.domain.segment_evaluation import Activity, Person, holds
 from contacts.domain.segment_explanation import explain
 from contacts.use_cases.segment_rules import usable
+from contacts.use_cases.segment_snapshots import create_snapshot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -158,6 +159,7 @@ bucket_rules = st.builds(
 segment_rules = st.builds(
     lambda n, op: {"segment": n, "op": op}, st.integers(0, 1), st.sampled_from(["member", "not_member"])
 )
+snapshot_rules = st.builds(lambda op: {"snapshot": 0, "op": op}, st.sampled_from(["member", "not_member"]))
 list_rules = st.builds(
     lambda n, op: {"list": n, "op": op}, st.integers(0, 1), st.sampled_from(["member", "not_member"])
 )
@@ -173,6 +175,7 @@ rules = st.recursive(
         money_rules,
         bucket_rules,
         segment_rules,
+        snapshot_rules,
     ),
     lambda inner: st.one_of(
         st.builds(lambda parts: {"all": parts}, st.lists(inner, max_size=3)),
@@ -268,23 +271,30 @@ async def world(postgres):
         stored: list[UUID] = []
         for document in SEGMENTS:
             stored.append(await make_segment(db.worker, WORKSPACE, with_ids(document, lists, stored)))
-        yield db, lists, stored, persons, attributes
+        async with db.worker.transaction(WORKSPACE) as tx:
+            snapshot = (await create_snapshot(tx, WORKSPACE, stored[0], "a snapshot", "me"))["id"]
+            rule = await usable(tx, WORKSPACE, {"segment": str(stored[0])}, attributes)
+            await segment_snapshots.freeze(tx, WORKSPACE, snapshot, rule, NOW)
+        for contact_id, person in persons.items():
+            if holds(rule, person, NOW):
+                persons[contact_id] = replace(person, snapshots=frozenset([snapshot]))
+        yield db, lists, stored, [snapshot], persons, attributes
 
 
-def with_ids(rule, lists, stored):
+def with_ids(rule, lists, stored, snapshots=()):
     """The drawn rule names lists and segments by number."""
-    known = {"list": lists, "segment": stored}
+    known = {"list": lists, "segment": stored, "snapshot": snapshots}
     if isinstance(rule, dict):
         return {
-            key: str(known[key][value]) if key in known else with_ids(value, lists, stored)
+            key: str(known[key][value]) if key in known else with_ids(value, lists, stored, snapshots)
             for key, value in rule.items()
         }
-    return [with_ids(part, lists, stored) for part in rule] if isinstance(rule, list) else rule
+    return [with_ids(part, lists, stored, snapshots) for part in rule] if isinstance(rule, list) else rule
 
 
 async def check(world, drawn):
-    db, lists, stored, persons, attributes = world
-    document = with_ids(drawn, lists, stored)
+    db, lists, stored, snapshots, persons, attributes = world
+    document = with_ids(drawn, lists, stored, snapshots)
     async with db.api.transaction(WORKSPACE, readonly=True) as tx:
         rule = await usable(tx, WORKSPACE, document, attributes)
         expected = {contact_id for contact_id, person in persons.items() if holds(rule, person, NOW)}

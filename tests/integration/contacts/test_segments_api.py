@@ -11,10 +11,11 @@ from contacts.main import create_app
 from contacts.settings import Settings
 from contacts.use_cases import live_segments
 from contacts.use_cases import segments as use_cases
+from contacts.use_cases.segment_snapshots import FREEZE_SNAPSHOT
 
 from tests.integration.contacts.people import Someone, define, happened, make_list, make_segment, store
 from tests.integration.contacts.test_audiences import MAIN, attempt, crowd, started
-from tests.integration.contacts.test_live_segments import build
+from tests.integration.contacts.test_live_segments import build, run_until_done
 
 VIP = {"field": "tags", "op": "contains", "value": "vip"}
 
@@ -370,3 +371,29 @@ async def test_members_and_sizes_are_listed_by_cursor(client, contacts_db, works
     assert [one["size"] for one in sizes["items"]] == [5]
     rest = await client.get(f"{path}/sizes", params={"cursor": sizes["next_cursor"]})
     assert [one["size"] for one in rest.json()["items"]] == [5]
+
+
+@pytest.mark.asyncio
+async def test_a_snapshot_keeps_who_was_inside_and_rules_may_name_it(client, contacts_db, workspace_id):
+    db = contacts_db.worker
+    inside, later = Someone("a@example.com", tags=["vip"]), Someone("b@example.com")
+    await store(db, workspace_id, [inside, later])
+    segment = (await client.post("/v1/segments", json={"name": "s", "rule": VIP})).json()["id"]
+    path = f"/v1/segments/{segment}/snapshots"
+    made = await client.post(path, json={"name": "before the sale"})
+    assert (made.status_code, made.json()["size"]) == (202, None)
+    snapshot = made.json()["id"]
+    early = await client.post("/v1/segments/preview", json={"rule": {"snapshot": snapshot}})
+    assert (early.status_code, early.json()["code"]) == (409, "snapshot_not_frozen")
+    await run_until_done(db, FREEZE_SNAPSHOT)
+    async with db.transaction(workspace_id) as tx:
+        await tx.execute("update contacts set tags = case when id = $1 then '{}'::text[] else '{vip}' end", inside.id)
+    assert [(one["id"], one["size"]) for one in (await client.get(path)).json()["items"]] == [(snapshot, 1)]
+    listed = (await client.get(f"{path}/{snapshot}/members")).json()["items"]
+    assert [one["id"] for one in listed] == [str(inside.id)]
+    left = {"all": [{"snapshot": snapshot}, {"segment": segment, "op": "not_member"}]}
+    counted = (await client.post("/v1/segments/preview", json={"rule": left})).json()
+    assert (counted["count"], counted["sample"][0]["id"]) == (1, str(inside.id))
+    strange = await client.post("/v1/segments/preview", json={"rule": {"snapshot": str(uuid4())}})
+    assert (strange.status_code, strange.json()["code"]) == (404, "snapshot_not_found")
+    assert (await client.get(f"{path}/{uuid4()}/members")).json()["code"] == "snapshot_not_found"

@@ -207,6 +207,18 @@ class PreviewTooSlow(Unavailable):
     code = "preview_too_slow"
 
 
+class SnapshotUnknown(NotFound):
+    """There is no such snapshot of this segment in this workspace."""
+
+    code = "snapshot_not_found"
+
+
+class SnapshotNotFrozen(Conflict):
+    """The rule names a snapshot that is not frozen yet."""
+
+    code = "snapshot_not_frozen"
+
+
 class SegmentInUse(Conflict):
     """Another segment's rule names this one."""
 

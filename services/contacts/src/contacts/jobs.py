@@ -19,6 +19,7 @@ from contacts.use_cases.imports import IMPORT_JOB, TRIAL_JOB
 from contacts.use_cases.live_segments import BUILD_SEGMENT, follow, note_sizes, sweep
 from contacts.use_cases.personal_data import forget_fetched
 from contacts.use_cases.republish import republish as tell_again
+from contacts.use_cases.segment_snapshots import FREEZE_SNAPSHOT
 from contacts.use_cases.suppressions import lift_expired
 
 KINDS = (
@@ -30,6 +31,7 @@ KINDS = (
     FREEZE_AUDIENCE,
     BUILD_SEGMENT,
     BULK_CHANGE,
+    FREEZE_SNAPSHOT,
 )
 PERIODICS = (
     Periodic("lift_expired_suppressions", 60.0, lift_expired),

@@ -15,7 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contacts.api.rule_documents import RuleDocument
 from contacts.db import segment_members, segment_states, segments
-from contacts.errors import ContactNotFound, InvalidRule, ListUnknown, PreviewTooSlow, SegmentInUse, SegmentUnknown
+from contacts.errors import (
+    ContactNotFound,
+    InvalidRule,
+    ListUnknown,
+    PreviewTooSlow,
+    SegmentInUse,
+    SegmentUnknown,
+    SnapshotNotFrozen,
+    SnapshotUnknown,
+)
 from contacts.use_cases import segments as use_cases
 
 router = service_router("/segments", "segments")
@@ -122,7 +131,7 @@ def _out(row: asyncpg.Record) -> SegmentOut:
     "",
     status_code=201,
     dependencies=[allow("segments:write")],
-    responses=problems(InvalidRule, ListUnknown, SegmentUnknown),
+    responses=problems(InvalidRule, ListUnknown, SegmentUnknown, SnapshotUnknown, SnapshotNotFrozen),
 )
 async def create_segment(body: SegmentCreate, tx: Tx, caller: Caller, response: Response) -> SegmentOut:
     """Store a segment: a rule, and who it holds for, kept up to date from now on."""
@@ -134,7 +143,7 @@ async def create_segment(body: SegmentCreate, tx: Tx, caller: Caller, response: 
 @router.post(
     "/preview",
     dependencies=[allow("segments:read")],
-    responses=problems(InvalidRule, ListUnknown, SegmentUnknown, PreviewTooSlow),
+    responses=problems(InvalidRule, ListUnknown, SegmentUnknown, SnapshotUnknown, SnapshotNotFrozen, PreviewTooSlow),
 )
 async def preview_segment(body: SegmentPreviewRequest, tx: Tx, caller: Caller) -> SegmentPreview:
     """Count a rule without storing it."""
@@ -198,7 +207,9 @@ async def list_segment_sizes(segment_id: UUID, tx: Tx, caller: Caller, paging: P
 @router.patch(
     "/{segment_id}",
     dependencies=[allow("segments:write")],
-    responses=problems(SegmentUnknown, PreconditionFailed, InvalidRule, ListUnknown),
+    responses=problems(
+        SegmentUnknown, PreconditionFailed, InvalidRule, ListUnknown, SnapshotUnknown, SnapshotNotFrozen
+    ),
 )
 async def update_segment(
     segment_id: UUID, body: SegmentPatch, tx: Tx, caller: Caller, response: Response, if_match: IfMatch = None

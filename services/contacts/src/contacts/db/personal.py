@@ -24,6 +24,10 @@ select jsonb_build_object('list_id', l.id, 'name', l.name, 'added_at', m.added_a
 select jsonb_build_object('segment_id', s.id, 'name', s.name, 'since', m.since)
   from person p join segment_members m using (workspace_id, contact_id)
   join segments s on s.workspace_id = m.workspace_id and s.id = m.segment_id""",
+    "snapshots": """
+select jsonb_build_object('snapshot_id', s.id, 'name', s.name, 'frozen_at', s.frozen_at)
+  from person p join segment_snapshot_members m using (workspace_id, contact_id)
+  join segment_snapshots s on s.workspace_id = m.workspace_id and s.id = m.snapshot_id""",
     "audiences": """
 select jsonb_build_object('campaign_id', m.campaign_id, 'decision', m.decision, 'reason', m.reason)
   from person p join audience_members m using (workspace_id, contact_id)""",

@@ -28,6 +28,7 @@ BLANK = (
         "delete from duplicate_pairs"
         " where workspace_id = $1 and (first_id = any ($2::uuid[]) or second_id = any ($2::uuid[]))"
     ),
+    "delete from segment_snapshot_members where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from segment_members where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from personal_data where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from stage_transitions where workspace_id = $1 and contact_id = any ($2::uuid[])",

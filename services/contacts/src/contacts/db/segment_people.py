@@ -23,6 +23,7 @@ async def person(tx: Connection, workspace_id: UUID, contact_id: UUID, events: S
     of = "where workspace_id = $1 and contact_id = $2"
     lists = await tx.fetch(f"select list_id from list_members {of}", *key)  # noqa: S608
     consents = await tx.fetch(f"select purpose_id, status from consents {of}", *key)  # noqa: S608
+    snapshots = await tx.fetch(f"select snapshot_id from segment_snapshot_members {of}", *key)  # noqa: S608
     money = await tx.fetch(f"select currency, conversions, total, last_at from contact_money {of}", *key)  # noqa: S608
     activity = await tx.fetch(
         f"select type, at, machine, campaign_id from activity {of} and type = any($3)",  # noqa: S608
@@ -39,6 +40,7 @@ async def person(tx: Connection, workspace_id: UUID, contact_id: UUID, events: S
         consents={row["purpose_id"]: row["status"] for row in consents},
         activity=[Activity(row["type"], row["at"], row["machine"], row["campaign_id"]) for row in activity],
         id=contact_id,
+        snapshots=frozenset(row["snapshot_id"] for row in snapshots),
         money={
             row["currency"]: {
                 "conversions": float(row["conversions"]),
@@ -51,10 +53,11 @@ async def person(tx: Connection, workspace_id: UUID, contact_id: UUID, events: S
 
 
 async def names(tx: Connection, workspace_id: UUID, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """What lists and segments are called."""
+    """What lists, segments and snapshots are called."""
     rows = await tx.fetch(
         "select id, name from lists where workspace_id = $1 and id = any($2::uuid[])"
-        " union all select id, name from segments where workspace_id = $1 and id = any($2::uuid[])",
+        " union all select id, name from segments where workspace_id = $1 and id = any($2::uuid[])"
+        " union all select id, name from segment_snapshots where workspace_id = $1 and id = any($2::uuid[])",
         workspace_id,
         ids,
     )

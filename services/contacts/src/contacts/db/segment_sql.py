@@ -68,6 +68,12 @@ _activity = sa.table(
     sa.column("at", sa.DateTime(timezone=True)),
     sa.column("machine", sa.Boolean()),
 ).alias("a")
+_snapshots = sa.table(
+    "segment_snapshot_members",
+    sa.column("workspace_id", sa.Uuid()),
+    sa.column("snapshot_id", sa.Uuid()),
+    sa.column("contact_id", sa.Uuid()),
+).alias("s")
 _money = sa.table(
     "contact_money",
     sa.column("workspace_id", sa.Uuid()),
@@ -113,6 +119,8 @@ def _leaf(rule: bound.Leaf, workspace_id: UUID, now: datetime) -> Condition:
     match rule:
         case bound.InBucket():
             return _bucket(rule)
+        case bound.InSnapshot():
+            return _of(_snapshots, workspace_id).where(_snapshots.c.snapshot_id == rule.snapshot_id).exists()
         case bound.OnList():
             return _of(_members, workspace_id).where(_members.c.list_id == rule.list_id).exists()
         case bound.Happened():

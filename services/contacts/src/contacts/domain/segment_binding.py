@@ -120,6 +120,13 @@ class InBucket:
 
 
 @dataclass(frozen=True, slots=True)
+class InSnapshot:
+    """The contact was inside when the snapshot was taken."""
+
+    snapshot_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Named:
     """The rule of another segment holds, as it is now."""
 
@@ -148,7 +155,7 @@ class Deny:
     part: "Bound"
 
 
-Leaf: TypeAlias = Compare | OnList | Happened | InBucket
+Leaf: TypeAlias = Compare | OnList | Happened | InBucket | InSnapshot
 Bound: TypeAlias = Leaf | Every | Some | Deny | Named
 
 
@@ -180,6 +187,9 @@ def bind(
 
 def _bind_leaf(rule: rules.Leaf, attributes: Mapping[str, Attribute], workspace_id: UUID, pointer: str) -> Bound:
     match rule:
+        case rules.SnapshotCondition():
+            inside = InSnapshot(rule.snapshot)
+            return inside if rule.op == "member" else Deny(inside)
         case rules.BucketCondition():
             return _bind_bucket(rule.bucket, pointer)
         case rules.MoneyCondition():

@@ -33,6 +33,7 @@ class Person:
     consents: Mapping[UUID, str] = field(default_factory=dict)
     activity: Sequence[Activity] = ()
     id: UUID = _NOBODY
+    snapshots: frozenset[UUID] = frozenset()
     money: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by currency
 
 
@@ -55,6 +56,8 @@ def _leaf_holds(rule: bound.Leaf, person: Person, now: datetime) -> bool:
     match rule:
         case bound.InBucket():
             return rule.first <= bound.bucket_of(rule.salt, rule.of, person.id) < rule.end
+        case bound.InSnapshot():
+            return rule.snapshot_id in person.snapshots
         case bound.OnList():
             return rule.list_id in person.lists
         case bound.Happened():

@@ -70,6 +70,8 @@ def _says(leaf: bound.Leaf, names: Mapping[UUID, str]) -> str:
     match leaf:
         case bound.OnList():
             return f"is on the list {_name(leaf.list_id, names)}"
+        case bound.InSnapshot():
+            return f"was inside when the snapshot {_name(leaf.snapshot_id, names)} was taken"
         case bound.InBucket():
             return f"is dealt into the parts {leaf.first} to {leaf.end - 1} of {leaf.of} by {leaf.salt!r}"
         case bound.Happened():
@@ -103,6 +105,8 @@ def _saw(leaf: bound.Leaf, person: Person, now: datetime) -> Any:
     match leaf:
         case bound.OnList():
             return leaf.list_id in person.lists
+        case bound.InSnapshot():
+            return leaf.snapshot_id in person.snapshots
         case bound.InBucket():
             return bound.bucket_of(leaf.salt, leaf.of, person.id)
         case bound.Happened():

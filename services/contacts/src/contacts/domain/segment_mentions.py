@@ -28,7 +28,7 @@ def mentions(rule: bound.Bound) -> set[str]:
 
 
 def named(rule: bound.Bound) -> set[UUID]:
-    """The lists and segments that the rule names, straight or through other segments."""
+    """The lists, snapshots and segments that the rule names, straight or through other segments."""
     match rule:
         case bound.Every() | bound.Some():
             return {one for part in rule.parts for one in named(part)}
@@ -38,6 +38,8 @@ def named(rule: bound.Bound) -> set[UUID]:
             return {rule.segment_id, *named(rule.part)}
         case bound.OnList():
             return {rule.list_id}
+        case bound.InSnapshot():
+            return {rule.snapshot_id}
         case _:
             return set()
 
@@ -64,7 +66,7 @@ def _name(leaf: bound.Leaf) -> str | None:
             return leaf.event
         case bound.OnList():
             return f"list:{leaf.list_id}"
-        case bound.InBucket():
+        case bound.InBucket() | bound.InSnapshot():
             return None
         case bound.Compare() if leaf.place == "money":
             return "money"

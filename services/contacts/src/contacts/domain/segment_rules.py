@@ -30,7 +30,7 @@ MAX_CONDITIONS = 100
 MAX_VALUES = 1000
 MAX_TEXT = 400  # less than the side table of indexed values keeps of a value
 
-SHAPES = ("all", "any", "not", "field", "list", "event", "money", "bucket", "segment")
+SHAPES = ("all", "any", "not", "field", "list", "event", "money", "bucket", "segment", "snapshot")
 EVENTS = ("email.sent", "email.opened", "email.clicked", "email.bounced", "email.complained", "email.replied")
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
@@ -120,6 +120,13 @@ class SegmentCondition(_Node):
     op: Literal["member", "not_member"] = "member"
 
 
+class SnapshotCondition(_Node):
+    """The contact was in a segment when its snapshot was taken, or was not."""
+
+    snapshot: UUID
+    op: Literal["member", "not_member"] = "member"
+
+
 def _shape(value: Any) -> str | None:
     if isinstance(value, _Node):
         return next((name.rstrip("_") for name in type(value).model_fields if name.rstrip("_") in SHAPES), None)
@@ -129,7 +136,7 @@ def _shape(value: Any) -> str | None:
     return f"<{found[0]}>" if len(found) == 1 else None
 
 
-Leaf = FieldCondition | ListCondition | EventCondition | MoneyCondition | BucketCondition
+Leaf = FieldCondition | ListCondition | EventCondition | MoneyCondition | BucketCondition | SnapshotCondition
 Rule = Annotated[
     Annotated[AllOf, Tag("<all>")]
     | Annotated[AnyOf, Tag("<any>")]
@@ -139,7 +146,8 @@ Rule = Annotated[
     | Annotated[EventCondition, Tag("<event>")]
     | Annotated[MoneyCondition, Tag("<money>")]
     | Annotated[BucketCondition, Tag("<bucket>")]
-    | Annotated[SegmentCondition, Tag("<segment>")],
+    | Annotated[SegmentCondition, Tag("<segment>")]
+    | Annotated[SnapshotCondition, Tag("<snapshot>")],
     Discriminator(_shape),
 ]
 RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
@@ -171,6 +179,11 @@ def referenced_lists(rule: Rule) -> set[UUID]:
 def referenced_segments(rule: Rule) -> set[UUID]:
     """The segments that the rule names."""
     return {node.segment for node in walk(rule) if isinstance(node, SegmentCondition)}
+
+
+def referenced_snapshots(rule: Rule) -> set[UUID]:
+    """The snapshots that the rule names."""
+    return {node.snapshot for node in walk(rule) if isinstance(node, SnapshotCondition)}
 
 
 def walk(rule: Rule) -> Iterator[Rule]:
@@ -271,6 +284,7 @@ _MODELS: tuple[type[_Node], ...] = (
     MoneyCondition,
     BucketCondition,
     SegmentCondition,
+    SnapshotCondition,
 )
 _KEYS = {
     f"<{shape}>": [field.alias or name for name, field in model.model_fields.items()]

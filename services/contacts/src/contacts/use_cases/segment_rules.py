@@ -6,11 +6,17 @@ from uuid import UUID
 
 from common.db.pool import Connection
 
-from contacts.db import lists, segments
+from contacts.db import lists, segment_snapshots, segments
 from contacts.domain.segment_binding import Attribute, Bound, bind
 from contacts.domain.segment_mentions import leaves
-from contacts.domain.segment_rules import Rule, parse_rule, referenced_lists, referenced_segments
-from contacts.errors import InvalidRule, ListUnknown, SegmentUnknown
+from contacts.domain.segment_rules import (
+    Rule,
+    parse_rule,
+    referenced_lists,
+    referenced_segments,
+    referenced_snapshots,
+)
+from contacts.errors import InvalidRule, ListUnknown, SegmentUnknown, SnapshotNotFrozen, SnapshotUnknown
 
 MOST_SEGMENTS = 50
 MOST_LEAVES = 500
@@ -27,11 +33,14 @@ async def usable(
     """The rule, checked against the workspace. `own_id`: the segment whose rule it is to be.
 
     The rules of segments that it names are part of it: so it means the same at every moment, whether or not their
-    members have been found yet. Raises InvalidRule, ListUnknown, SegmentUnknown.
+    members have been found yet. Raises InvalidRule, ListUnknown, SegmentUnknown,
+    SnapshotUnknown, SnapshotNotFrozen.
     """
     rule = parse_rule(document)
     others = await _named_by(tx, workspace_id, rule, own_id)
-    named = sorted({one for each in (rule, *(other for _, other in others.values())) for one in referenced_lists(each)})
+    whole = (rule, *(other for _, other in others.values()))
+    await _snapshots_are_frozen(tx, workspace_id, {one for each in whole for one in referenced_snapshots(each)})
+    named = sorted({one for each in whole for one in referenced_lists(each)})
     if named and (missing := await lists.unknown(tx, workspace_id, named)):
         raise ListUnknown(
             f"the rule names the list {missing[0]}, which is not in this workspace",
@@ -82,6 +91,17 @@ async def _named_by(
             )
         wanted = {one for row in rows for one in referenced_segments(found[row["id"]][1])} - found.keys()
     return found
+
+
+async def _snapshots_are_frozen(tx: Connection, workspace_id: UUID, wanted: set[UUID]) -> None:
+    known = await segment_snapshots.frozen(tx, workspace_id, sorted(wanted)) if wanted else {}
+    if missing := sorted(wanted - known.keys()):
+        raise SnapshotUnknown(
+            f"the rule names the snapshot {missing[0]}, which is not in this workspace",
+            mend="name a snapshot of GET /v1/segments/{id}/snapshots",
+        )
+    if waiting := sorted(one for one in wanted if not known[one]):
+        raise SnapshotNotFrozen(f"the snapshot {waiting[0]} is not frozen yet", mend="wait until it has a size")
 
 
 def _refuse_circle(path: tuple[UUID, ...], others: Mapping[UUID, tuple[str, Rule]]) -> None:
