@@ -153,3 +153,15 @@ async def test_phone_company_and_city_are_fields(client, contacts_db):
     assert (one["phone"], one["phone_normalised"], one["city"]) == ("0912 123 4567", "+989121234567", "London")
     (told,) = await outbox_events(contacts_db.worker, "lead.updated")
     assert (told.data.phone_normalised, told.data.city) == ("+989121234567", "London")
+
+
+async def test_a_text_that_its_attribute_does_not_allow_is_rejected(client, contacts_db):
+    made = await client.post("/v1/attributes", json={"name": "plan", "type": "text", "allowed_values": ["free", "pro"]})
+    assert made.status_code == 201, made.text
+    done = await import_file(
+        client, contacts_db, csv_of("a@x.example,pro", "b@x.example,gold", "c@x.example,", header="Email,Plan"),
+        mapping={"Email": "email", "Plan": "attributes.plan"},
+    )  # fmt: skip
+    (reject,) = await _rejects(client, done["id"])
+    assert (done["rows"]["created"], reject["row"], reject["code"]) == (2, "3", "invalid_attribute")
+    assert "free, pro" in reject["message"]

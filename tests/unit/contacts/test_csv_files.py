@@ -7,7 +7,7 @@ from contacts.domain.import_files import open_file
 from contacts.domain.import_plan import WrongMapping, make_plan
 from contacts.domain.import_rows import RowReader
 from contacts.domain.tables import Undecodable, Unreadable
-from contacts.domain.values import detect
+from contacts.domain.values import Definition, detect
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,7 +73,8 @@ def test_what_a_csv_writer_wrote_is_read_back(rows: list[list[str]]) -> None:
 
 def _read(text: str, mapping: dict[str, str], **known: str) -> list:
     opened = open_file(io.BytesIO(text.encode()), mapping)
-    plan = make_plan(opened.columns, mapping, known, create_attributes=True)
+    defined = {name: Definition(kind) for name, kind in known.items()}  # type: ignore[arg-type]
+    plan = make_plan(opened.columns, mapping, defined, create_attributes=True)
     reader = RowReader(plan, WORKSPACE, Addresses(b"p" * 32, WORKSPACE))
     return [*reader.read(opened.rows), plan]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from contacts.domain import values
 from contacts.domain.import_headers import suggest
 from contacts.domain.import_options import Policy
-from contacts.domain.values import AttributeType
+from contacts.domain.values import AttributeType, Definition
 
 FIELDS = ("email", "first_name", "last_name", "language", "timezone", "country", "external_id", "phone", "company",
           "city")  # fmt: skip
@@ -29,7 +29,10 @@ class WrongMapping(ValueError):
 
 @dataclass(slots=True)
 class AttributeColumn:
-    """One column that fills an attribute. `kind` None: nothing seen yet. `values` None: not a category."""
+    """One column that fills an attribute. `kind` None: nothing seen yet.
+
+    `values` None: not a category. `allowed` None: any text.
+    """
 
     index: int
     name: str
@@ -37,6 +40,7 @@ class AttributeColumn:
     fixed: bool
     values: set[str] | None = field(default_factory=set)
     policy: Policy = "overwrite"
+    allowed: frozenset[str] | None = None
 
     def learn(self, texts: AbstractSet[str]) -> None:
         """Narrow the type of a new attribute by more values of it; in which order they come does not matter."""
@@ -75,7 +79,7 @@ class Plan:
 def make_plan(
     columns: Sequence[str],
     mapping: Mapping[str, str] | None,
-    known: Mapping[str, AttributeType],
+    known: Mapping[str, Definition],
     *,
     create_attributes: bool,
     policies: Mapping[str, Policy] | None = None,
@@ -101,7 +105,9 @@ def make_plan(
         elif name not in known and not create_attributes:
             raise WrongMapping(f"there is no attribute {name!r}", column, "unknown_attribute")
         else:
-            attributes[name] = AttributeColumn(index, name, known.get(name), name in known)
+            defined = known.get(name)
+            kind, allowed = (defined.kind, defined.allowed) if defined else (None, None)
+            attributes[name] = AttributeColumn(index, name, kind, name in known, allowed=allowed)
     if "email" not in fields:
         raise WrongMapping("no column is mapped to email", "email", "missing_column")
     if "phone" in fields:

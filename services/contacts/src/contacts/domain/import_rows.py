@@ -15,7 +15,7 @@ from common.ids import new_id_text
 
 from contacts.domain import phones, values
 from contacts.domain.addresses import Address, Addresses, NotAnAddress
-from contacts.domain.import_plan import FIELDS, PHONE_NORMALISED, TAGS, Plan
+from contacts.domain.import_plan import FIELDS, PHONE_NORMALISED, TAGS, AttributeColumn, Plan
 from contacts.domain.tables import Unreadable
 from contacts.domain.values import WrongValue
 
@@ -156,6 +156,10 @@ class RowReader:
         for column in self.plan.attributes:
             columns[column.index] = texts = [*map(str.strip, columns[column.index])]
             _too_long(texts, column.name, values.TEXT_CHARACTERS, wrongs)
+            if column.allowed is not None:
+                for place, text in enumerate(texts):
+                    if text and text not in column.allowed:
+                        wrongs.setdefault(place, _Wrong("invalid_attribute", _not_allowed(column, text)))
             if column.fixed and column.kind not in ("text", None):
                 kind = column.kind
                 strange = {text for text in set(texts) if text and not values.written_as(kind, text)}
@@ -197,6 +201,14 @@ def _too_long(texts: list[str], name: str, most: int, wrongs: dict[int, _Wrong])
         for place, text in enumerate(texts):
             if len(text) > most:
                 wrongs.setdefault(place, _Wrong("value_too_long", f"{name} is longer than {most} characters"))
+
+
+def _not_allowed(column: AttributeColumn, text: str) -> str:
+    try:
+        values.check_allowed(column.name, column.allowed, text)
+    except WrongValue as error:
+        return str(error)
+    return ""
 
 
 def _tags(text: str) -> str | _Wrong:

@@ -20,7 +20,7 @@ from contacts.domain.import_options import ImportOptions
 from contacts.domain.import_plan import FIELDS, TAGS, Plan, WrongMapping, make_plan
 from contacts.domain.import_rows import RowReader, StagedRow
 from contacts.domain.tables import Table, Unreadable
-from contacts.domain.values import AttributeType
+from contacts.domain.values import AttributeType, Definition
 from contacts.use_cases.import_problems import unreadable, unusable
 
 _ROWS_READ = 1000
@@ -48,7 +48,7 @@ async def inspect_file(
     tx: Connection, workspace_id: UUID, file: IO[bytes], options: ImportOptions, *, pepper: bytes
 ) -> Inspected:
     """Look at the beginning of a file. Raises what import_problems tells of."""
-    known = await attributes.types(tx, workspace_id)
+    known = await attributes.definitions(tx, workspace_id)
     try:
         return await asyncio.to_thread(_inspect, file, options, known, Addresses(pepper, workspace_id))
     except Unreadable as error:
@@ -58,7 +58,7 @@ async def inspect_file(
 
 
 def _inspect(
-    file: IO[bytes], options: ImportOptions, known: Mapping[str, AttributeType], addresses: Addresses
+    file: IO[bytes], options: ImportOptions, known: Mapping[str, Definition], addresses: Addresses
 ) -> Inspected:
     table = open_file(file, (options.mapping or {}).keys(), options.encoding)
     rows = list(islice(table.rows, _ROWS_READ))
@@ -113,7 +113,7 @@ def _typed(text: str, kind: AttributeType | None) -> str | float | bool | None:
     return text
 
 
-def _warnings(found: Inspected, options: ImportOptions, known: Mapping[str, AttributeType]) -> list[dict[str, str]]:
+def _warnings(found: Inspected, options: ImportOptions, known: Mapping[str, Definition]) -> list[dict[str, str]]:
     warnings = []
 
     def warn(code: str, column: str, detail: str) -> None:

@@ -49,7 +49,7 @@ async def accept_upload(
     missing = await lists.unknown(tx, workspace_id, options.list_ids)
     if missing:
         raise ListUnknown(list_id=str(missing[0]), mend="Create the list first, or leave it out of list_ids")
-    known = await attributes.types(tx, workspace_id)
+    known = await attributes.definitions(tx, workspace_id)
     try:
         opened, plan = await asyncio.to_thread(_open, file, options, known)
         region = phones.region_of(await workspaces.time_zone(tx, workspace_id))
