@@ -242,3 +242,25 @@ async def test_what_cannot_be_undone_says_why(client, contacts_db):
     assert (problem["code"], "7 days" in problem["detail"]) == ("import_not_undoable", True)
     assert (await client.post(f"/v1/imports/{new_id()}/undo")).status_code == 404
     json.dumps(problem)
+
+
+async def test_undoing_that_is_interrupted_again_and_again_happens_once(client, contacts_db, monkeypatch):
+    monkeypatch.setattr("contacts.use_cases.import_undo._PAGE", 20)
+    people_ = [f"p{n}@x.example" for n in range(300)]
+    await import_file(client, contacts_db, csv_of(*(f"{one},Old,,,," for one in people_[:150])), consent=None)
+    before = await people(contacts_db)
+    done = await import_file(client, contacts_db, csv_of(*(f"{one},New,,,," for one in people_)))
+    assert (await client.post(f"/v1/imports/{done['id']}/undo")).status_code == 202
+    stops = 0
+    for _ in range(200):
+        async with service.jobs_running(contacts_db):
+            await asyncio.sleep(0.05)
+        found = (await client.get(f"/v1/imports/{done['id']}")).json()["undo"]
+        if found["status"] == "completed":
+            break
+        stops += 0 < found["removed"] + found["restored"] < 300
+    assert found["status"] == "completed", found
+    assert (found["removed"], found["restored"], found["kept"]) == (150, 150, 0), f"stopped {stops} times on the way"
+    assert await people(contacts_db) == before
+    erased = await outbox_events(contacts_db.worker, "lead.erased")
+    assert len({event.data.contact_id for event in erased}) == len(erased) == 150
