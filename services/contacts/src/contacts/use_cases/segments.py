@@ -48,16 +48,15 @@ async def change_segment(
     name, rule = changes.get("name", row["name"]), changes.get("rule", row["rule"])
     if (name, rule) == (row["name"], row["rule"]):
         return await _stored(tx, workspace_id, segment_id)
-    bound = None
     if "rule" in changes:
         await segments.lock_names(tx, workspace_id)
-        bound = await usable(tx, workspace_id, rule, own_id=segment_id)
+        await usable(tx, workspace_id, rule, own_id=segment_id)
     rule_before = row["rule"]
     row = await segments.change(tx, workspace_id, segment_id, name, rule)
-    if bound is not None and rule != rule_before:
-        await live_segments.plan(tx, workspace_id, segment_id, bound)
-        for other in await segments.naming(tx, workspace_id, segment_id):
-            await live_segments.plan_stored(tx, workspace_id, other["id"])
+    if rule != rule_before:
+        concerned = {segment_id, *(other["id"] for other in await segments.naming(tx, workspace_id, segment_id))}
+        for one in sorted(concerned):  # as whoever moves members locks their states
+            await live_segments.plan_stored(tx, workspace_id, one)
     await _announce(tx, row)
     return await _stored(tx, workspace_id, segment_id)
 
