@@ -397,3 +397,15 @@ async def test_a_snapshot_keeps_who_was_inside_and_rules_may_name_it(client, con
     strange = await client.post("/v1/segments/preview", json={"rule": {"snapshot": str(uuid4())}})
     assert (strange.status_code, strange.json()["code"]) == (404, "snapshot_not_found")
     assert (await client.get(f"{path}/{uuid4()}/members")).json()["code"] == "snapshot_not_found"
+
+
+async def test_a_segment_with_a_description_is_a_persona(client):
+    made = await client.post(
+        "/v1/segments", json={"name": "buyers", "rule": {"all": []}, "description": "مدیر خرید، ۳۰ تا ۴۵ ساله"}
+    )
+    assert (made.status_code, made.json()["description"]) == (201, "مدیر خرید، ۳۰ تا ۴۵ ساله")
+    path = f"/v1/segments/{made.json()['id']}"
+    renamed = await client.patch(path, json={"name": "purchasers"})
+    assert (renamed.json()["name"], renamed.json()["description"]) == ("purchasers", "مدیر خرید، ۳۰ تا ۴۵ ساله")
+    assert (await client.patch(path, json={"description": ""})).json()["description"] == ""
+    assert (await client.patch(path, json={"description": "x" * 10_001})).status_code == 422

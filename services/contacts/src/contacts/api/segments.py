@@ -31,6 +31,11 @@ router = service_router("/segments", "segments")
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
+Description = Annotated[
+    str,
+    Field(max_length=10_000, pattern=r"^[^\x00]*$", description="in words, who these people are: a persona"),
+]
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -41,6 +46,7 @@ class SegmentCreate(_Body):
 
     name: Name
     rule: RuleDocument
+    description: Description = ""
 
 
 class SegmentPatch(_Body):
@@ -48,6 +54,7 @@ class SegmentPatch(_Body):
 
     name: Name = ""
     rule: RuleDocument = {}
+    description: Description = ""
 
 
 class SegmentPreviewRequest(_Body):
@@ -62,6 +69,7 @@ class SegmentOut(BaseModel):
     id: UUID
     name: str
     rule: dict[str, Any]
+    description: str
     revision: int
     created_at: datetime
     updated_at: datetime
@@ -135,7 +143,9 @@ def _out(row: asyncpg.Record) -> SegmentOut:
 )
 async def create_segment(body: SegmentCreate, tx: Tx, caller: Caller, response: Response) -> SegmentOut:
     """Store a segment: a rule, and who it holds for, kept up to date from now on."""
-    row = await use_cases.create_segment(tx, caller.workspace_id, body.name, body.rule, str(caller.subject_id))
+    row = await use_cases.create_segment(
+        tx, caller.workspace_id, body.name, body.rule, str(caller.subject_id), body.description
+    )
     set_etag(response, row["revision"])
     return _out(row)
 

@@ -1,6 +1,6 @@
 """Segments, and running their rules."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -37,15 +37,17 @@ def _by_name(rows: Sequence[asyncpg.Record]) -> dict[str, Attribute]:
 
 
 async def insert(
-    tx: Connection, workspace_id: UUID, segment_id: UUID, name: str, rule: Any, created_by: str
+    tx: Connection, workspace_id: UUID, segment_id: UUID, name: str, rule: Any, description: str, created_by: str
 ) -> asyncpg.Record:
     """A new segment."""
     row = await tx.fetchrow(
-        "insert into segments (workspace_id, id, name, rule, created_by) values ($1, $2, $3, $4, $5) returning *",
+        "insert into segments (workspace_id, id, name, rule, description, created_by)"
+        " values ($1, $2, $3, $4, $5, $6) returning *",
         workspace_id,
         segment_id,
         name,
         rule,
+        description,
         created_by,
     )
     assert row is not None  # noqa: S101
@@ -77,16 +79,18 @@ async def page(tx: Connection, workspace_id: UUID, before: UUID | None, limit: i
 
 
 async def change(
-    tx: Connection, workspace_id: UUID, segment_id: UUID, name: str, rule: Any, *, deleted: bool = False
+    tx: Connection, before: asyncpg.Record, changes: Mapping[str, Any], *, deleted: bool = False
 ) -> asyncpg.Record:
-    """Change or delete a locked segment; its revision rises."""
+    """Change name, rule or description of a locked segment, or delete it; its revision rises."""
+    after = {**before, **changes}
     row = await tx.fetchrow(
-        "update segments set name = $3, rule = $4, deleted = $5, revision = revision + 1, updated_at = now()"
-        " where workspace_id = $1 and id = $2 returning *",
-        workspace_id,
-        segment_id,
-        name,
-        rule,
+        "update segments set name = $3, rule = $4, description = $5, deleted = $6, revision = revision + 1,"
+        " updated_at = now() where workspace_id = $1 and id = $2 returning *",
+        before["workspace_id"],
+        before["id"],
+        after["name"],
+        after["rule"],
+        after["description"],
         deleted,
     )
     assert row is not None  # noqa: S101

@@ -24,11 +24,13 @@ PREVIEW_S = 10.0
 SAMPLE = 10
 
 
-async def create_segment(tx: Connection, workspace_id: UUID, name: str, rule: Any, created_by: str) -> asyncpg.Record:
+async def create_segment(
+    tx: Connection, workspace_id: UUID, name: str, rule: Any, created_by: str, description: str = ""
+) -> asyncpg.Record:
     """Store a segment and announce it. Raises InvalidRule, ListUnknown."""
     await segments.lock_names(tx, workspace_id)
     bound = await usable(tx, workspace_id, rule)
-    row = await segments.insert(tx, workspace_id, new_id(), name, rule, created_by)
+    row = await segments.insert(tx, workspace_id, new_id(), name, rule, description, created_by)
     await live_segments.plan(tx, workspace_id, row["id"], bound)
     await _announce(tx, row)
     return await _stored(tx, workspace_id, row["id"])
@@ -37,7 +39,7 @@ async def create_segment(tx: Connection, workspace_id: UUID, name: str, rule: An
 async def change_segment(
     tx: Connection, workspace_id: UUID, segment_id: UUID, changes: Mapping[str, Any], if_match: str | None
 ) -> asyncpg.Record:
-    """Change name or rule. Campaigns that froze their audience keep it.
+    """Change name, rule or description. Campaigns that froze their audience keep it.
 
     Raises SegmentUnknown, PreconditionFailed, InvalidRule, ListUnknown.
     """
@@ -45,14 +47,14 @@ async def change_segment(
     if row is None:
         raise SegmentUnknown
     require_match(if_match, row["revision"])
-    name, rule = changes.get("name", row["name"]), changes.get("rule", row["rule"])
-    if (name, rule) == (row["name"], row["rule"]):
+    rule = changes.get("rule", row["rule"])
+    if all(row[name] == value for name, value in changes.items()):
         return await _stored(tx, workspace_id, segment_id)
     if "rule" in changes:
         await segments.lock_names(tx, workspace_id)
         await usable(tx, workspace_id, rule, own_id=segment_id)
     rule_before = row["rule"]
-    row = await segments.change(tx, workspace_id, segment_id, name, rule)
+    row = await segments.change(tx, row, changes)
     if rule != rule_before:
         concerned = {segment_id, *(other["id"] for other in await segments.naming(tx, workspace_id, segment_id))}
         for one in sorted(concerned):  # as whoever moves members locks their states
@@ -74,7 +76,7 @@ async def delete_segment(tx: Connection, workspace_id: UUID, segment_id: UUID, i
             mend="take it out of those rules first",
             segment_ids=[str(other["id"]) for other in others[:20]],
         )
-    await _announce(tx, await segments.change(tx, workspace_id, segment_id, row["name"], row["rule"], deleted=True))
+    await _announce(tx, await segments.change(tx, row, {}, deleted=True))
     await live_segments.forget(tx, workspace_id, segment_id)
 
 
