@@ -271,3 +271,11 @@ async def test_fields_that_stand_in_each_others_way_are_sent_all_the_same(
         await until(delivery_db, UUID(asked.json()["id"]), sent=1)
     (taken,) = smtp_server.taken
     assert email.message_from_bytes(taken.body, policy=policy.default)["Subject"] == "Order 42"
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**400], ids=["large", "small", "huge"])
+async def test_a_number_that_no_json_can_hold_is_refused(client, sender_id, number):
+    person = {"email": "sara@example.com", "fields": {"attributes": {"order": [1, number]}}}
+    refused = await client.post("/v1/messages", json=request(sender_id, person))
+    assert refused.status_code == 422, refused.text
+    assert "64 bits" in refused.text

@@ -16,7 +16,7 @@ from content.errors import ContentError
 from content.headers import HeaderError, address_spec
 from content.model import CompiledMail, MailSource
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from delivery.db import projections
 from delivery.domain.ledger import Status
@@ -39,6 +39,18 @@ class To(BaseModel):
     email: Annotated[str, Field(min_length=3, max_length=320)]
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
     fields: Annotated[dict[str, Any], Field(max_length=MOST_FIELDS)] = {}
+
+    @field_validator("fields")
+    @classmethod
+    def _numbers_fit(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """What is stored as JSON again has no whole numbers over 64 bits."""
+        left = list(fields.values())
+        while left:
+            one = left.pop()
+            if isinstance(one, int) and not -(2**63) <= one < 2**64:
+                raise ValueError("a whole number does not fit into 64 bits; send it as text")
+            left += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        return fields
 
 
 class MessageRequest(BaseModel):
