@@ -20,6 +20,7 @@ NOT_TOLD = {
         "contact_value": "an index of what `contacts` has",
         "tombstones": "only of those who were erased",
         "personal_data": "the answer itself",
+        "confirmation_mails": "when an address was last asked to confirm, by its hash, for a day",
         "import_stage": "rows of a file that are not judged yet, for minutes",
     },
     "campaigns": {},

@@ -7,7 +7,7 @@ from tests.contract.services import SERVICES
 from tests.contract.world import two_workspaces, with_foreign_ids
 from tests.fixtures.databases import service_database
 
-_MUTATING_LAST = {"get": 0, "put": 1, "patch": 1, "post": 2, "delete": 3}
+_MUTATING_LAST = {"get": 0, "head": 0, "options": 0, "put": 1, "patch": 1, "post": 2, "delete": 3}
 
 
 @pytest.mark.parametrize("service", SERVICES)

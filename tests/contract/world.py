@@ -297,7 +297,7 @@ async def _deliver_examples(service: str, database: ServiceDatabase, workspace: 
     for consumer in consumers_of(service):
         topics = [BY_CONTRACT[subscription.contract] for subscription in consumer.subscriptions]
         for topic in topics:
-            if topic.name in {"lead.erased", "access.revoked", "list.changed", "segment.changed"}:
+            if topic.name in {"lead.erased", "access.revoked", "list.changed", "segment.changed", "sender.changed"}:
                 # Erasure and deletion would leave nothing to look for.
                 found = [example for example in examples(topic) if example.name == "minimal"]
                 found = [example for example in found if topic.name not in {"lead.erased", "access.revoked"}]

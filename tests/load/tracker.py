@@ -18,9 +18,9 @@ from pathlib import Path
 from common.clock import SYSTEM_CLOCK
 from common.db.pool import Database
 from common.ids import new_id
+from common.link_tokens import LinkToken, TokenKeys
 from common.web.server import serve
 from delivery.api.tracking import _GIF_HEADERS, GIF, Tracking
-from delivery.domain.tokens import LinkToken, TokenKeys
 from delivery.use_cases.composing import Composer
 from delivery.use_cases.group_commit import GroupCommit
 

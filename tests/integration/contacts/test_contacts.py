@@ -33,7 +33,9 @@ async def test_a_new_contact_is_stored_with_its_first_consent_and_announced(clie
     assert isinstance(event.data, LeadCreatedV1)
     assert event.data.consents[0].purpose_id == purpose_id(workspace_id, "newsletter")
     assert (event.data.revision, event.data.attributes) == (1, {"شهر": "تهران"})
-    (line,) = (await client.get("/v1/consents", params={"contact_id": made["id"]})).json()["items"]
+    lines = (await client.get("/v1/consents", params={"contact_id": made["id"]})).json()["items"]
+    line, tracking = sorted(lines, key=lambda one: one["channel"])
+    assert (tracking["channel"], tracking["status"]) == ("tracking", "subscribed")
     assert (line["source"], line["evidence"], line["wording_version"]) == ("form", "ticked the box", 1)
 
 

@@ -278,6 +278,7 @@ def test_every_table_about_a_contact_moves_with_it_or_has_a_reason() -> None:
         "contacts": "merged itself",
         "consents": "stay, for their revisions; the kept contact gets lines of its own",
         "list_members": "move, and are remembered",
+        "confirmations": "stay: they asked the owner of the other address, not of the kept one",
         "contact_money": "is added up",
         "segment_snapshot_members": "tell who was inside, whoever that has become",
         "segment_members": "are judged anew, as whatever else changes them",

@@ -105,6 +105,7 @@ async def test_an_erasure_has_no_file(client):
 
 # Rows of a person that stay when they are erased, and why.
 KEPT = {
+    "confirmation_mails": "for a day, by keyed hash, when the address was last asked: else it could be asked again",
     "tombstones": "their id and keyed hash, so that no late event or import brings them back",
     "consent_records": "what was agreed to, with nothing in it that names them",
     "privacy_requests": "that they asked, and when it was done",

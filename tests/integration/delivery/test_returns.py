@@ -278,7 +278,7 @@ async def test_a_complaint_without_a_recipient_is_matched_by_the_link_that_its_m
 ):
     from datetime import UTC, datetime
 
-    from delivery.domain.tokens import LinkToken
+    from common.link_tokens import LinkToken
 
     row = three[1]
     token = KEYS.sign(

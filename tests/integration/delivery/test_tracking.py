@@ -13,9 +13,9 @@ from common.clock import SYSTEM_CLOCK
 from common.contracts.email import EmailClickedV1, EmailOpenedV1, EmailUnsubscribedV1
 from common.db.pool import Database
 from common.ids import new_id
+from common.link_tokens import LinkToken
 from common.testing.deliver import deliver, outbox_events
 from delivery.api.tracking import Tracking
-from delivery.domain.tokens import LinkToken
 from delivery.use_cases.composing import Composer
 from delivery.use_cases.group_commit import GroupCommit
 

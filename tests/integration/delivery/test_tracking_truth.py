@@ -11,11 +11,11 @@ import httpx
 import pytest
 from common.clock import SYSTEM_CLOCK
 from common.contracts.email import EmailClickedV1, EmailOpenedV1, EmailUnsubscribedV1
+from common.link_tokens import HIDDEN_LINK, TokenKeys
 from common.testing.deliver import deliver, outbox_events
 from content.compile import compile_mail
 from content.model import MailSource, Tracking
 from delivery.api.tracking import Tracking as Tracker
-from delivery.domain.tokens import HIDDEN_LINK, TokenKeys
 from delivery.use_cases.composing import Composer
 from delivery.use_cases.group_commit import GroupCommit
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import orjson
 import pytest
+from common.link_tokens import TokenKeys
 from delivery.domain.bounces import Judgement
 from delivery.domain.bounces.fields import address_of
 from delivery.domain.claims import Matcher
@@ -12,7 +13,6 @@ from delivery.domain.provider_events import mailgun, postmark, sendgrid, ses
 from delivery.domain.provider_events.common import Forged, Unreadable
 from delivery.domain.return_path import Claim, ReturnPaths
 from delivery.domain.returns import ANSWER_WITHIN, BOUNCE_WITHIN, Returned, Sent, decide, read_returns
-from delivery.domain.tokens import TokenKeys
 from delivery.errors import BounceTooLarge, BounceTooManyParts
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,8 +1,9 @@
 """What callers of contacts may be told."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from common.errors import BadRequest, Conflict, Invalid, NotFound, Unavailable
+from common.errors import BadRequest, BaridError, Conflict, Invalid, NotFound, Unavailable
 
 
 class InvalidAddress(Invalid):
@@ -283,3 +284,34 @@ class CannotMerge(Conflict):
     """These two contacts cannot be merged, or not be told apart again."""
 
     code = "cannot_merge"
+
+
+class SenderUnknown(NotFound):
+    """There is no such sender in this workspace."""
+
+    code = "sender_not_found"
+
+
+class FormUnknown(NotFound):
+    """There is no such form."""
+
+    code = "form_not_found"
+
+
+class FormRejected(Invalid):
+    """Something in the form is missing or wrong."""
+
+    code = "form_rejected"
+
+    def __init__(self, wrong: Mapping[str, str]) -> None:
+        """`wrong`: what is wrong, by field."""
+        super().__init__()
+        self.errors = [{"where": f"/{name}", "code": self.code, "detail": text} for name, text in wrong.items()]
+
+
+class TooManyPosts(BaridError):
+    """Too much came from here, or for this workspace, in a short time."""
+
+    status = 429
+    code = "too_many_requests"
+    remedy = "Send it again after the seconds in Retry-After"

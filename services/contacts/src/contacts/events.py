@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from common.contracts.campaigns import MessageRequestedV1, RequestedRecipient, Sender
 from common.contracts.leads import (
     ConsentChangedV1,
     LeadCreatedV1,
@@ -15,6 +16,7 @@ from common.contracts.leads import (
     SuppressionChangedV1,
 )
 from common.db.pool import Connection
+from common.ids import new_id
 from common.outbox.writer import Outgoing, record
 
 Row = asyncpg.Record
@@ -31,15 +33,20 @@ def lead_updated(contact: Row, consents: Sequence[Row]) -> Outgoing:
 
 
 def consent_changed(consent: Row) -> Outgoing:
-    """Where a contact stands with a purpose; names delivery's block, if it answers one."""
+    """Where a contact stands with a purpose; names delivery's block, if it answers one.
+
+    Who paused gave no consent until the pause is over, and is told of again then.
+    """
+    paused = consent["status"] == "subscribed" and consent["paused_until"] is not None
     return Outgoing(
         consent["workspace_id"],
         ConsentChangedV1(
             contact_id=consent["contact_id"],
             purpose_id=consent["purpose_id"],
-            status=consent["status"],
+            status="none" if paused else consent["status"],
             revision=consent["revision"],
             caused_by=consent["caused_by"],
+            paused_until=consent["paused_until"] if paused else None,
         ),
     )
 
@@ -71,6 +78,20 @@ def lead_erased(workspace_id: UUID, contact_id: UUID, request_id: UUID, hashes: 
 def in_lane(told: Sequence[Outgoing], lane: int) -> list[Outgoing]:
     """The same events in another lane: many at once must not hold up what is urgent."""
     return [replace(event, lane=lane) for event in told]
+
+
+def confirmation_requested(sender: Row, contact: Row, language: str, content: dict[str, Any]) -> Outgoing:
+    """A double opt-in mail. Without a purpose: its consent is what the mail asks for."""
+    return Outgoing(
+        contact["workspace_id"],
+        MessageRequestedV1(
+            request_id=new_id(),
+            kind="single",
+            sender=Sender(name=sender["name"], email=sender["email"], reply_to=sender["reply_to"]),
+            content=content,
+            recipients=[RequestedRecipient(email=contact["email"], contact_id=contact["id"], language=language)],
+        ),
+    )
 
 
 async def publish(tx: Connection, events: Sequence[Outgoing]) -> None:

@@ -12,6 +12,8 @@ from contacts.settings import Settings
 from contacts.use_cases.attributes import INDEX_JOB, REMOVE_JOB, run_index_job, run_remove_job
 from contacts.use_cases.audiences import FREEZE_AUDIENCE
 from contacts.use_cases.bulk import BULK_CHANGE
+from contacts.use_cases.confirmations import forget_old
+from contacts.use_cases.consents import end_expired, end_pauses
 from contacts.use_cases.duplicates import find_everywhere
 from contacts.use_cases.import_job import fail_import, run_import
 from contacts.use_cases.import_undo import UNDO_JOB, fail_undo, forget_changes, run_undo
@@ -41,6 +43,9 @@ PERIODICS = (
     Periodic("segment_sizes", 3600.0, note_sizes),
     Periodic("personal_data", 3600.0, forget_fetched),
     Periodic("import_changes", 3600.0, forget_changes),
+    Periodic("end_pauses", 60.0, end_pauses),
+    Periodic("end_expired_consents", 60.0, end_expired),
+    Periodic("public_limits", 3600.0, forget_old),
     Periodic("idempotency_keys", 3600.0, forget_old_keys),
 )
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from common.clock import SYSTEM_CLOCK
+from common.link_tokens import TokenKeys
 from common.process import serve
 from common.web.app import create_app as create_base_app
 from fastapi import FastAPI
@@ -10,14 +12,18 @@ from contacts.api import (
     attributes,
     audiences,
     bulk,
+    confirmations,
     consents,
     contacts,
     duplicates,
     exports,
+    form_pages,
+    forms,
     import_inspections,
     imports,
     lists,
     notes,
+    preferences,
     privacy_requests,
     segment_snapshots,
     segments,
@@ -27,14 +33,14 @@ from contacts.api import (
     timeline,
 )
 from contacts.settings import Settings
+from contacts.use_cases.confirmations import Links
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; its lifespan opens the database. Raises Misconfigured."""
     settings.pepper_bytes()
-    if settings.environment == "production":
-        settings.link_key_ring()
-    return create_base_app(
+    links = Links(TokenKeys(settings.link_key_ring()), settings.public_url, SYSTEM_CLOCK)
+    app = create_base_app(
         service="contacts",
         title="Barid contacts",
         settings=settings,
@@ -55,10 +61,15 @@ def create_app(settings: Settings) -> FastAPI:
             exports.router,
             consents.router,
             suppression_lists.router,
+            consents.of_contacts,
             suppressions.router,
             privacy_requests.router,
+            forms.router,
         ],
+        public_routers=[form_pages.router, confirmations.router, preferences.router],
     )
+    app.state.links = links
+    return app
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:

@@ -4,10 +4,10 @@ import asyncio
 
 from common.clock import SYSTEM_CLOCK
 from common.db.pool import Database
+from common.link_tokens import TokenKeys
 from common.web.server import serve
 
 from delivery.api.tracking import Tracking
-from delivery.domain.tokens import TokenKeys
 from delivery.settings import Settings
 from delivery.use_cases.composing import Composer
 from delivery.use_cases.group_commit import GroupCommit

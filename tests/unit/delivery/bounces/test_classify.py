@@ -3,11 +3,11 @@
 from textwrap import dedent
 
 import pytest
+from common.link_tokens import TokenKeys
 from delivery.domain.bounces import Judgement, classify_mail
 from delivery.domain.claims import Matcher
 from delivery.domain.return_path import ReturnPaths
 from delivery.domain.returns import read_returns
-from delivery.domain.tokens import TokenKeys
 
 from tests.unit.delivery.bounces.mails import judged, mail
 

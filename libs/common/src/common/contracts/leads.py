@@ -108,6 +108,9 @@ class ConsentChangedV1(StateData):
     purpose_id: UUID
     status: ConsentStatus
     caused_by: UUID | None = Field(None, description="the id of the delivery block this answers or lifts")
+    paused_until: AwareDatetime | None = Field(
+        None, description="the person wants no mail until then: `none` meanwhile, and told again at its end"
+    )
 
 
 class SuppressionChangedV1(StateData):

@@ -127,7 +127,7 @@ TOPICS: tuple[Topic, ...] = (
         ("campaigns",),
         ("contacts.main", "delivery.main", "analytics.ingest"),
     ),
-    Topic("sender.changed", campaigns.SenderChangedV1, "sender_id", ("campaigns",), ("delivery.main",)),
+    Topic("sender.changed", campaigns.SenderChangedV1, "sender_id", ("campaigns",), ("contacts.main", "delivery.main")),
     Topic(
         "access.revoked",
         campaigns.AccessRevokedV1,
@@ -168,7 +168,7 @@ TOPICS: tuple[Topic, ...] = (
         "message.requested",
         campaigns.MessageRequestedV1,
         "request_id",
-        ("campaigns",),
+        ("campaigns", "contacts"),
         ("delivery.main",),
         personal=True,
     ),

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Receive, Scope, Send
 
 from common.db.pool import Database
 from common.db.schema import Schema, UnfitSchema, schema_of
@@ -87,12 +88,23 @@ def create_app(
     return app
 
 
+class _Cors(CORSMiddleware):
+    """The installation's origins, but for forms: each says for itself which web sites may post to it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "http" and scope["path"].startswith("/f/"):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def _middleware(service: str, settings: ServiceSettings) -> list[Middleware]:
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if "*" in origins:
         raise Misconfigured("BARID_CORS_ORIGINS must list origins; * is not one")
     cors = Middleware(
-        CORSMiddleware,
+        _Cors,
         allow_origins=origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "traceparent"],

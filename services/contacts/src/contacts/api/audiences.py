@@ -24,6 +24,7 @@ Reason = Literal[
     "unsubscribed",
     "unconfirmed",
     "no_consent",
+    "paused",
     "eligible",
 ]
 

@@ -1,13 +1,13 @@
 """Requests and answers about contacts and consents."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import asyncpg
 from common.contracts.leads import Stage
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, IPvAnyAddress
 
 from contacts.domain.import_options import Tag
 from contacts.use_cases.consents import NewConsent
@@ -16,6 +16,25 @@ Name = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
 Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Short = Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f]*$")]
 Tracking = Literal["individual", "none"]
+
+
+Basis = Literal["consent", "contract", "legal_obligation", "vital_interests", "public_task", "legitimate_interest"]
+
+
+def storable(value: datetime) -> datetime:
+    """A time that every column and every document can hold."""
+    if not 2000 <= value.year <= 2200:
+        raise ValueError("must lie between the years 2000 and 2200")
+    return value
+
+
+def _past(value: datetime) -> datetime:
+    if storable(value) > datetime.now(UTC):
+        raise ValueError("must not lie in the future")
+    return value
+
+
+Time = Annotated[AwareDatetime, AfterValidator(storable)]
 
 
 class ConsentIn(BaseModel):
@@ -28,10 +47,26 @@ class ConsentIn(BaseModel):
     source: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
     evidence: Annotated[str, Field(max_length=4000, pattern=r"^[^\x00]*$")] | None = None
     tracking: Tracking | None = None
+    basis: Basis | None = Field(None, description="why mailing is lawful (GDPR, article 6)")
+    express: bool | None = Field(None, description="said in words; false: concluded from what the person did (CASL)")
+    expires_at: Time | None = Field(None, description="the consent counts until then")
+    wording_version: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="of the purpose's wording that the person saw; without it, today's"
+    )
+    wording_language: Short | None = None
+    ip: IPvAnyAddress | None = Field(None, description="where the person was, not who calls")
+    agent: Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f]*$")] | None = None
+    happened_at: Annotated[AwareDatetime, AfterValidator(_past)] | None = Field(
+        None, description="when the person said so, if not now: what happened later stands"
+    )
 
     def to_new(self) -> NewConsent:
         """As the use cases take it."""
-        return NewConsent(self.status, self.purpose, self.source, self.evidence, self.tracking)
+        given = self.model_dump(include=set(_CONSENT_FIELDS))
+        return NewConsent(**{**given, "ip": str(self.ip) if self.ip else None})
+
+
+_CONSENT_FIELDS = tuple(name for name in ConsentIn.model_fields if name != "contact_id")
 
 
 class ContactFields(BaseModel):
@@ -114,6 +149,8 @@ class ConsentOut(BaseModel):
     purpose: str | None = Field(description="the purpose's key; null if the workspace has it no more")
     purpose_id: UUID
     status: str
+    paused_until: datetime | None
+    expires_at: datetime | None
     revision: int
     updated_at: datetime
 
@@ -134,10 +171,19 @@ class ConsentRecordOut(BaseModel):
     status: str
     source: str
     evidence: str | None
+    channel: Literal["email", "tracking"]
+    basis: str | None
+    express: bool | None
+    expires_at: datetime | None
+    paused_until: datetime | None
     wording_version: int | None
+    wording_language: str | None
     actor: str
+    ip: str | None
+    agent: str | None
     import_id: UUID | None
     caused_by: UUID | None
+    happened_at: datetime | None = Field(description="null: when it was written down")
     at: datetime
 
 

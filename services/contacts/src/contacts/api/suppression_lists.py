@@ -6,10 +6,10 @@ from common.web.problems import problems
 from common.web.route import Caller, Db, allow, own_transaction, service_router
 from fastapi import Form, UploadFile
 from fastapi.responses import StreamingResponse
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from contacts.api.deps import ActingCaller, AddressReader
-from contacts.api.suppressions import storable
+from contacts.api.schemas import Time
 from contacts.db.suppression_lists import known_as
 from contacts.domain.suppression_files import ListKind
 from contacts.errors import InvalidField, TooManyRows
@@ -52,7 +52,7 @@ async def import_suppressions(
     addresses: AddressReader,
     kind: Annotated[ListKind, Form(description="what the first cell of each row is")],
     reason: Annotated[str, Form(pattern=r"^[a-z][a-z0-9_]{0,39}$")] = "list",
-    expires_at: Annotated[AwareDatetime | None, AfterValidator(storable), Form()] = None,
+    expires_at: Annotated[Time | None, Form()] = None,
 ) -> ListTaken:
     """Suppress all that a file names: up to 100,000 rows of addresses, domains, or hashes of lower-case addresses.
 

@@ -8,21 +8,15 @@ from common.web.pages import Page, Paging, page
 from common.web.problems import problems
 from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from contacts.api.deps import ActingCaller, AddressReader
+from contacts.api.schemas import Time
 from contacts.db import suppressions
 from contacts.errors import InvalidAddress, InvalidField, SuppressionNotFound
 from contacts.use_cases import suppressions as use_cases
 
 router = service_router("/suppressions", "suppressions")
-
-
-def storable(value: datetime | None) -> datetime | None:
-    """A time that the database can hold, and that somebody can mean."""
-    if value is not None and not 2000 <= value.year <= 2200:
-        raise ValueError("must lie between the years 2000 and 2200")
-    return value
 
 
 class SuppressionCreate(BaseModel):
@@ -33,7 +27,7 @@ class SuppressionCreate(BaseModel):
     email: Annotated[str, Field(max_length=1000)] | None = None
     domain: Annotated[str, Field(max_length=1000)] | None = None
     reason: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")] = "manual"
-    expires_at: Annotated[AwareDatetime, AfterValidator(storable)] | None = None
+    expires_at: Time | None = None
 
 
 class SuppressionOut(BaseModel):

@@ -13,6 +13,7 @@ from contacts.consumers import (
     lead_exported,
     lead_scored,
     mail_blocks,
+    sender_changed,
     workspace_changed,
 )
 
@@ -23,6 +24,7 @@ def consumers() -> tuple[Consumer, ...]:
         "contacts.main",
         (
             Subscription(said_campaigns.WorkspaceChangedV1, workspace_changed.keep_workspaces),
+            Subscription(said_campaigns.SenderChangedV1, sender_changed.keep_senders),
             Subscription(said_campaigns.CampaignStartedV1, campaigns.request_audiences),
             Subscription(said_campaigns.CampaignStateV1, campaigns.keep_campaign_states),
             Subscription(said_campaigns.CampaignCompletedV1, campaigns.keep_campaign_ends),

@@ -54,7 +54,8 @@ decided as (
                               and (s.expires_at is null or s.expires_at > ${now})) then 'suppressed'
               when k.status = 'unsubscribed' then 'unsubscribed'
               when k.status = 'pending' then 'unconfirmed'
-              when k.status is distinct from 'subscribed' then 'no_consent'
+              when k.status is distinct from 'subscribed' or k.expires_at <= ${now} then 'no_consent'
+              when k.paused_until > ${now} then 'paused'
          end reason
     from chosen
     join contacts c on c.workspace_id = ${workspace} and c.id = chosen.id

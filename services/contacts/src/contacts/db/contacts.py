@@ -165,3 +165,15 @@ async def lock_all(
     """Lock the contacts that are still there, in one order for everybody."""
     rows = await tx.fetch(_LOCK_ALL, workspace_ids, contact_ids)
     return {(row["workspace_id"], row["id"]) for row in rows}
+
+
+_HASHES_OF = """
+select address_hash, domain_hash, null::timestamptz as erased_at from contacts where workspace_id = $1 and id = $2
+union all
+select address_hash, null, erased_at from tombstones where workspace_id = $1 and contact_id = $2
+"""
+
+
+async def hashes_of(tx: Connection, workspace_id: UUID, contact_id: UUID) -> asyncpg.Record | None:
+    """The keyed hashes of a contact's address and domain; of somebody erased, the address's alone."""
+    return await tx.fetchrow(_HASHES_OF, workspace_id, contact_id)

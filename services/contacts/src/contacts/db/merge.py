@@ -191,7 +191,8 @@ current as (
   insert into consents (workspace_id, contact_id, purpose_id, status)
   select $4, id, $7::uuid, consent_to from changed where consent_to is not null
   on conflict (workspace_id, contact_id, purpose_id) do update
-     set status = excluded.status, revision = consents.revision + 1, updated_at = now()),
+     set status = excluded.status, revision = consents.revision + 1, updated_at = now(), decided_at = null,
+         paused_until = null, expires_at = null),
 ledger as (
   insert into consent_records (workspace_id, id, contact_id, purpose_id, status, source, evidence, wording_version,
                                actor, import_id)

@@ -9,7 +9,9 @@ import asyncpg
 from common.db.pool import Connection
 
 # Tables whose rows move with the person, by what tells their rows apart.
-MOVED: Mapping[str, str] = {"activity": "event_id", "stage_transitions": "id", "contact_notes": "id"}
+MOVED: Mapping[str, str] = {
+    "activity": "event_id", "stage_transitions": "id", "contact_notes": "id", "form_submissions": "id",
+}  # fmt: skip
 
 _ROWS = "select to_jsonb(c) - 'search' from contacts c where c.workspace_id = $1 and c.id = $2 for update"
 

@@ -61,6 +61,13 @@ select jsonb_build_object('import_id', h.import_id, 'before', h.before, 'after',
 select jsonb_build_object('import_id', h.import_id, 'field', h.field, 'reason', h.reason, 'value', h.value)
   from person p join imports i on i.workspace_id = p.workspace_id
   join import_undo_kept h on h.workspace_id = i.workspace_id and h.import_id = i.id and h.contact_id = p.contact_id""",
+    "form_submissions": """
+select to_jsonb(t) - '{workspace_id,address_hash}'::text[]
+  from person p join form_submissions t on t.workspace_id = p.workspace_id
+   and (t.contact_id = p.contact_id or t.address_hash = any(p.hashes))
+ order by t.id""",
+    "confirmations": """
+select to_jsonb(t) - 'workspace_id' from person join confirmations t using (workspace_id, contact_id) order by t.id""",
     "privacy_requests": """
 select jsonb_build_object('kind', t.kind, 'created_at', t.created_at, 'completed_at', t.completed_at)
   from person join privacy_requests t using (workspace_id, contact_id)""",

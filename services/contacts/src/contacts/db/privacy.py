@@ -43,12 +43,20 @@ BLANK = (
         "delete from import_undo_kept h using imports i where i.workspace_id = $1"
         " and h.workspace_id = $1 and h.import_id = i.id and h.contact_id = any ($2::uuid[])"
     ),
+    "delete from confirmations where workspace_id = $1 and contact_id = any ($2::uuid[])",
+    (
+        "delete from form_submissions where workspace_id = $1 and (contact_id = any ($2::uuid[]) or address_hash in"
+        " (select address_hash from tombstones where workspace_id = $1 and contact_id = any ($2::uuid[])))"
+    ),
     "delete from activity where workspace_id = $1 and contact_id = any ($2::uuid[])",
     (
         "delete from import_rejects where workspace_id = $1 and address_hash in"
         " (select address_hash from tombstones where workspace_id = $1 and contact_id = any ($2::uuid[]))"
     ),
-    "update consent_records set evidence = null, ip = null where workspace_id = $1 and contact_id = any ($2::uuid[])",
+    (
+        "update consent_records set evidence = null, ip = null, agent = null"
+        " where workspace_id = $1 and contact_id = any ($2::uuid[])"
+    ),
 )
 
 

@@ -80,7 +80,9 @@ TELLINGS: dict[What, tuple[Telling, ...]] = {
             "consent.changed",
             "contact_id::text",
             "json_build_object('revision', revision, 'contact_id', contact_id, 'purpose_id', purpose_id,"
-            " 'status', status, 'caused_by', caused_by)",
+            " 'status', case when status = 'subscribed' and paused_until is not null then 'none' else status end,"
+            " 'caused_by', caused_by,"
+            " 'paused_until', case when status = 'subscribed' then paused_until end)",
             "status <> 'subscribed' or revision > 1",
         ),
     ),

@@ -34,9 +34,10 @@ returning *
 """
 
 _COVERS = """
-select exists (select from suppressions s join contacts c on c.workspace_id = s.workspace_id
-                where c.workspace_id = $1 and c.id = $2 and s.active and (s.expires_at is null or s.expires_at > now())
-                  and (s.scope, s.hash) in (('address', c.address_hash), ('domain', c.domain_hash)))
+select s.reason from suppressions s join contacts c on c.workspace_id = s.workspace_id
+ where c.workspace_id = $1 and c.id = $2 and s.active and (s.expires_at is null or s.expires_at > now())
+   and (s.scope, s.hash) in (('address', c.address_hash), ('domain', c.domain_hash))
+ order by s.scope limit 1
 """
 
 
@@ -100,6 +101,27 @@ async def page(tx: Connection, workspace_id: UUID, before: UUID | None, limit: i
     )
 
 
+async def reason_of(tx: Connection, workspace_id: UUID, contact_id: UUID) -> str | None:
+    """Why the contact's address or domain is suppressed; None if neither is."""
+    reason: str | None = await tx.fetchval(_COVERS, workspace_id, contact_id)
+    return reason
+
+
 async def covers(tx: Connection, workspace_id: UUID, contact_id: UUID) -> bool:
     """Whether the contact's address or domain is suppressed."""
-    return bool(await tx.fetchval(_COVERS, workspace_id, contact_id))
+    return await reason_of(tx, workspace_id, contact_id) is not None
+
+
+_AS_OF = """
+select distinct on (scope, hash) * from suppression_records
+ where workspace_id = $1 and (scope, hash) in (('address', $2::bytea), ('domain', $3::bytea)) and at <= $4
+ order by scope, hash, at desc, revision desc
+"""
+
+
+async def standing(
+    tx: Connection, workspace_id: UUID, address_hash: bytes, domain_hash: bytes | None, as_of: datetime
+) -> asyncpg.Record | None:
+    """The suppression of an address or its domain that stood at a time; the address's own first."""
+    rows = await tx.fetch(_AS_OF, workspace_id, address_hash, domain_hash, as_of)
+    return next((row for row in rows if row["active"] and not (row["expires_at"] and row["expires_at"] <= as_of)), None)

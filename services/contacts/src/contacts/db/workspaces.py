@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from common.contracts.campaigns import WorkspaceChangedV1
 from common.db.pool import Connection
 from common.ids import purpose_id
@@ -26,6 +27,11 @@ async def time_zone(tx: Connection, workspace_id: UUID) -> str | None:
     """The workspace's time zone; None before its first event came."""
     found: str | None = await tx.fetchval("select time_zone from workspaces where workspace_id = $1", workspace_id)
     return found
+
+
+async def get(tx: Connection, workspace_id: UUID) -> asyncpg.Record | None:
+    """The workspace, if it was told of yet."""
+    return await tx.fetchrow("select * from workspaces where workspace_id = $1", workspace_id)
 
 
 _PUT = """

@@ -72,6 +72,10 @@ class Addresses:
         """The keyed hash of a domain. Raises NotAnAddress."""
         return self.read(f"a@{text.strip().removeprefix('@')}").domain_hash
 
+    def keyed(self, text: str) -> bytes:
+        """The keyed hash of anything that is only to be known again."""
+        return self._hash(text)
+
     def _hash(self, text: str) -> bytes:
         mac = self._mac.copy()
         mac.update(text.encode())

@@ -104,6 +104,7 @@ async def record_leavings(tx: Connection, leavings: Sequence[Leaving]) -> None:
             _ACTOR,
             None,
             leaving.block_id,
+            happened_at=leaving.at,
         )
         for leaving in kept
         for purpose_id in sorted(

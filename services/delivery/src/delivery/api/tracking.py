@@ -12,6 +12,7 @@ from common import metrics
 from common.contracts.addresses import InvalidAddress, a_label
 from common.contracts.email import EmailClickedV1, EmailOpenedV1
 from common.db.pool import TRANSIENT, Database
+from common.link_tokens import HIDDEN_LINK, BadToken, LinkToken, TokenKeys, TokenPurpose
 from common.outbox.writer import Outgoing
 from common.telemetry import batch_span
 from opentelemetry.trace import SpanKind
@@ -19,7 +20,6 @@ from starlette.types import Receive, Scope, Send
 
 from delivery.domain import pages
 from delivery.domain.machines import machine_rule, open_rule, proxy
-from delivery.domain.tokens import HIDDEN_LINK, BadToken, LinkToken, TokenKeys, TokenPurpose
 from delivery.use_cases.composing import Composer, Uncomposable
 from delivery.use_cases.group_commit import GroupCommit
 from delivery.use_cases.tracing import SERVICE, Origins

@@ -21,7 +21,7 @@ async def block_unsubscribed(tx: Connection, events: Sequence[Received[ConsentCh
                 consent_subject(event.data.contact_id, event.data.purpose_id),
                 event.data.revision,
                 event.data.status != "subscribed",
-                "unsubscribed" if event.data.status == "unsubscribed" else f"consent_{event.data.status}",
+                _reason(event.data),
                 event.data.caused_by,
             )
             for event in events
@@ -46,3 +46,9 @@ async def block_suppressed(tx: Connection, events: Sequence[Received[Suppression
             for event in events
         ],
     )
+
+
+def _reason(said: ConsentChangedV1) -> str:
+    if said.paused_until is not None:
+        return "paused"
+    return "unsubscribed" if said.status == "unsubscribed" else f"consent_{said.status}"

@@ -4,9 +4,10 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
+from common.link_tokens import BadToken, TokenKeys
+
 from delivery.domain.bounces.fields import ADDRESS
 from delivery.domain.return_path import WORKSPACE_TAIL, Claim, ReturnPaths
-from delivery.domain.tokens import BadToken, TokenKeys
 
 MOST = 5
 # Ours are UUIDv5, named by the send key; with or without the brackets.

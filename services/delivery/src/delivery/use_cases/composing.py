@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 from common.clock import Clock
 from common.db.pool import Database
+from common.link_tokens import LinkToken, TokenKeys, TokenPurpose
 from content.choose import variant_for
 from content.errors import ContentError
 from content.headers import HeaderError, address_spec
@@ -23,7 +24,6 @@ from delivery.db import mailings, messages
 from delivery.domain.provider_events.postmark import METADATA
 from delivery.domain.provider_events.sendgrid import ARGUMENT
 from delivery.domain.return_path import ReturnPaths
-from delivery.domain.tokens import LinkToken, TokenKeys, TokenPurpose
 from delivery.use_cases.signing import Signer
 
 KEPT = 64
@@ -117,7 +117,7 @@ class Composer:
                 RenderContext(
                     fields=fields_of(row["fields"], row["email"], row["language"]),
                     unsubscribe_url=unsubscribe_url,
-                    preferences_url=unsubscribe_url,
+                    preferences_url=f"{self._public_url}/p/{sign('p', 0, '')}",
                     browser_url=f"{self._public_url}/b/{sign('b', 0, '')}",
                     link=self._tracked_link(sign) if tracked and mailing.clicks else None,
                     pixel_url=f"{self._public_url}/o/{sign('o', 0, '')}.gif" if tracked and mailing.opens else None,
@@ -172,7 +172,7 @@ class Composer:
                 RenderContext(
                     fields=fields_of(row["fields"], row["email"], row["language"]),
                     unsubscribe_url=unsubscribe_url,
-                    preferences_url=unsubscribe_url,
+                    preferences_url=f"{self._public_url}/p/{sign('p', 0, '')}",
                     browser_url=f"{self._public_url}/b/{sign('b', 0, '')}",
                 ),
             )

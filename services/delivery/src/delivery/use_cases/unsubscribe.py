@@ -9,11 +9,11 @@ import asyncpg
 from common.contracts.email import EmailUnsubscribedV1
 from common.db.pool import Connection
 from common.ids import new_id
+from common.link_tokens import LinkToken
 from common.outbox.writer import Outgoing, record
 
 from delivery.db import blocks, messages
 from delivery.db.blocks import Scope, consent_subject
-from delivery.domain.tokens import LinkToken
 
 REASON = "unsubscribed"
 Method = Literal["one_click", "page"]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from delivery.domain.tokens import BadToken, LinkToken, TokenKeys
+from common.link_tokens import BadToken, LinkToken, TokenKeys
 from hypothesis import given
 from hypothesis import strategies as st
 

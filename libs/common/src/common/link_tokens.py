@@ -1,5 +1,8 @@
 """Signed link tokens: everything a click, an open or an unsubscribe needs to know, and no address.
 
+Delivery writes them into mails; contacts reads those of its public pages, and makes its own for confirmations (`d`,
+the message is the confirmation) and for forms (`f`, the message is the form).
+
 version | purpose letter | kind letter | key id | workspace, message, contact, campaign, purpose (16 bytes each,
 zero: none) | sent at (5 bytes) | link number (2) | target URL | HMAC-SHA256 over all of it, cut to 128 bits.
 """
@@ -17,7 +20,7 @@ from uuid import UUID
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-TokenPurpose = Literal["o", "c", "u", "b", "h"]
+TokenPurpose = Literal["o", "c", "u", "b", "h", "p", "d", "f"]
 Kind = Literal["campaign", "test", "single"]
 
 VERSION = 1
