@@ -71,6 +71,7 @@ h1{{font-size:1.4rem;margin:0 0 1rem}}
 button{{font:inherit;display:block;width:100%;margin-block-start:.8rem;padding:.7rem 1rem;border-radius:8px;
 border:1px solid #1c4f3a;background:#1c4f3a;color:#fff;cursor:pointer}}
 button+button{{background:#fff;color:#1c4f3a}}
+:focus-visible{{outline:3px solid #1a5fb4;outline-offset:2px}}
 </style></head><body><main><h1>{title}</h1><p>{text}</p>{form}</main></body></html>
 """
 
