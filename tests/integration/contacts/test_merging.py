@@ -287,6 +287,8 @@ def test_every_table_about_a_contact_moves_with_it_or_has_a_reason() -> None:
         "duplicate_pairs": "are decided by it",
         "personal_data": "answers of before stay with whom they were for",
         "import_rejects": "rows of a file, by address",
+        "import_changes": "stay, for undoing the import once the merge is taken back",
+        "import_undo_kept": "stay with the import whose undoing they tell of",
     }
     tables = {statement.partition("delete from ")[2].split()[0] for statement in BLANK if "delete from" in statement}
     assert tables - stay.keys() - merges.MOVED.keys() == set()

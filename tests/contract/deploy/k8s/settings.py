@@ -28,7 +28,7 @@ TOKENS = {"barid_token_keys", "barid_link_keys"}
 OWN_KEYS = {
     "contacts-api": {"barid_pepper"},
     "campaigns-api": {"barid_token_signing_key"},
-    "delivery-api": {"barid_sealing_keys"},
+    "delivery-api": {"barid_pepper", "barid_sealing_keys"},
     "delivery-worker": {"barid_pepper"},
     "delivery-mailer": {"barid_link_keys", "barid_sealing_keys", "barid_smtp_url"},
     "delivery-inbound": {
