@@ -18,7 +18,6 @@ from common.ids import new_id
 
 from contacts.db import attributes, exports, lists, segments
 from contacts.domain.exports.columns import Column, Row, UnknownColumn, columns
-from contacts.domain.exports.parquet import write_parquet
 from contacts.domain.exports.text_files import write_csv, write_guarded_csv, write_json_lines
 from contacts.domain.exports.xlsx import MOST_ROWS, write_xlsx
 from contacts.domain.segment_binding import Bound
@@ -32,6 +31,14 @@ STATEMENT_S = 60.0
 READER_S = 60.0  # so long a chunk waits for its reader
 _CHUNK = 64 * 1024
 _CHUNKS_AHEAD = 4
+
+
+def write_parquet(columns: Sequence[Column], pages: Iterable[Sequence[Row]], file: IO[bytes]) -> None:
+    """As `contacts.domain.exports.parquet`, whose library is large, and which the command line's image leaves out."""
+    from contacts.domain.exports import parquet
+
+    parquet.write_parquet(columns, pages, file)
+
 
 Writer = Callable[[Sequence[Column], Iterable[Sequence[Row]], IO[bytes]], None]
 WRITERS: Mapping[tuple[str, str], Writer] = {
