@@ -1,7 +1,7 @@
 """What comes back changes what it should, once, and nothing else."""
 
 import pytest
-from common.contracts.email import EmailBouncedV1, EmailComplainedV1, EmailRepliedV1, EmailSentV1
+from common.contracts.email import EmailBouncedV1, EmailRepliedV1, EmailSentV1
 from common.ids import new_id
 from delivery.domain.claims import Matcher
 from delivery.domain.returns import read_returns
@@ -9,7 +9,7 @@ from delivery.main import create_app
 from delivery.settings import Settings
 from delivery.use_cases.returns import take_returns
 
-from tests.fixtures.returning import PATHS, blocked, dsn, mail, return_path, sent, told
+from tests.fixtures.returning import COMPLAINT, PATHS, blocked, dsn, mail, return_path, sent, told
 from tests.fixtures.sending import KEYS, Campaign
 
 MAIL = {"content-type": "message/rfc822"}
@@ -242,72 +242,6 @@ async def test_a_full_mailbox_blocks_at_the_third_campaign_in_thirty_days(post, 
                 await connection.execute("update strikes set at = at - interval '31 days'")
         assert bool(await blocked(delivery_db)) is (n == 3)
     assert list((await blocked(delivery_db)).values()) == ["mailbox_full"]
-
-
-COMPLAINT = """\
-From: feedback@isp.example
-To: {to}
-Subject: abuse report
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=feedback-report; boundary="b"
-
---b
-Content-Type: text/plain
-
-This is an abuse report.
-
---b
-Content-Type: message/feedback-report
-
-Feedback-Type: abuse
-User-Agent: isp/1
-Version: 1
-
---b
-Content-Type: text/rfc822-headers
-
-{headers}
-Subject: Hi
-
---b--
-"""
-
-
-async def test_a_complaint_without_a_recipient_is_matched_by_the_link_that_its_mail_carried(
-    post, delivery_db, three, workspace_id
-):
-    from datetime import UTC, datetime
-
-    from common.link_tokens import LinkToken
-
-    row = three[1]
-    token = KEYS.sign(
-        LinkToken("u", "campaign", workspace_id, row["id"], row["contact_id"], row["mailing_id"], None,
-                  datetime.now(UTC))
-    )  # fmt: skip
-    ids = f"Message-ID: <{row['id']}@shop.test>"
-    unproven = await post(mail(COMPLAINT.format(to="fbl@shop.test", headers=ids)))
-    assert (unproven["kind"], unproven["counted"]) == ("complaint", False)
-    headers = f"{ids}\nList-Unsubscribe: <https://shop.test/u/{token}>"
-    proven = await post(mail(COMPLAINT.format(to="fbl@shop.test", headers=headers)))
-    assert (proven["kind"], proven["counted"], proven["message_id"]) == ("complaint", True, str(row["id"]))
-    assert await blocked(delivery_db) == {row["address_hash"]: "complaint"}
-    (event,) = await told(delivery_db, EmailComplainedV1)
-    assert (event.message_id, event.reason) == (row["id"], "abuse")
-    assert event.block_id
-
-
-@pytest.mark.parametrize("field", ["Original-Mail-From", "Original-Envelope-Id"])
-async def test_a_complaint_that_hides_its_person_is_matched_by_the_envelope_that_it_names(
-    post, delivery_db, three, field
-):
-    row = three[1]
-    hidden = COMPLAINT.replace("Feedback-Type: abuse", f"Feedback-Type: abuse\n{field}: <{return_path(row)}>")
-    answer = await post(mail(hidden.format(to="fbl@shop.test", headers="To: redacted@isp.example")))
-    assert (answer["kind"], answer["counted"], answer["message_id"]) == ("complaint", True, str(row["id"]))
-    assert await blocked(delivery_db) == {row["address_hash"]: "complaint"}
-    altered = hidden.replace(return_path(row), "bounces+" + return_path(three[0]).partition("+")[2][::-1])
-    assert not (await post(mail(altered.format(to="fbl@shop.test", headers="To: redacted@isp.example"))))["counted"]
 
 
 async def test_a_report_on_our_signatures_is_no_bounce(post, delivery_db, three):
