@@ -22,7 +22,8 @@ KEY = rsa.generate_private_key(65537, 2048)
 HTML = (
     "<html><body><p>سلام {{ first_name }}، کاروان پنج‌شنبه می‌رود.</p><p>.</p><pre>dots\n.\n.\n..dots\n</pre>"
     '<p><a href="https://shop.test/پیشنهاد?x=1&y=2">پیشنهاد</a></p>'
-    '<p><a href="{{ unsubscribe_url }}">لغو</a> <a href="{{ browser_url }}">نمایش</a></p></body></html>'
+    '<p><a href="{{ unsubscribe_url }}">لغو</a> <a href="{{ browser_url }}">نمایش</a>'
+    ' <a href="{{ preferences_url }}">انتخاب</a></p></body></html>'
 )
 PEOPLE = {
     "ann@example.com": "Ann",
@@ -146,5 +147,5 @@ async def test_no_url_says_who_it_is_for(mails):
                 shown.append(ours[kind])
             for known in (recipient, recipient.partition("@")[0], names[recipient]):
                 assert not any(known.encode() in one for one in shown if len(known) > 3)
-        assert ours.keys() == {"u", "b", "c", "o", "h"}
+        assert ours.keys() == {"u", "p", "b", "c", "o", "h"}
         assert all(len(token) > 16 for token in ours.values())

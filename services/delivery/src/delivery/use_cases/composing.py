@@ -28,6 +28,8 @@ from delivery.use_cases.signing import Signer
 
 KEPT = 64
 _NO_METADATA: dict[str, str] = {}
+# Links that few mails have; a signature for each message costs more than a look at the mail once.
+_SIGNED_IF_NAMED = ("preferences_url", "browser_url")
 
 
 class Uncomposable(Exception):
@@ -59,6 +61,7 @@ class _Mailing:
     clicks: bool
     list_id: str | None
     feedback_id: str
+    named: frozenset[str]
     variants: dict[str | None, str] = field(default_factory=dict)
 
     def variant_of(self, row: asyncpg.Record) -> str:
@@ -110,6 +113,7 @@ class Composer:
         sign = self._keys.signer(token)
         unsubscribe_url = f"{self._public_url}/u/{sign('u', 0, '')}"
         tracked: bool = row["tracking"]
+        named = mailing.named
         try:
             rendered = render_encoded(
                 mailing.mail,
@@ -117,8 +121,8 @@ class Composer:
                 RenderContext(
                     fields=fields_of(row["fields"], row["email"], row["language"]),
                     unsubscribe_url=unsubscribe_url,
-                    preferences_url=f"{self._public_url}/p/{sign('p', 0, '')}",
-                    browser_url=f"{self._public_url}/b/{sign('b', 0, '')}",
+                    preferences_url=f"{self._public_url}/p/{sign('p', 0, '')}" if "preferences_url" in named else "",
+                    browser_url=f"{self._public_url}/b/{sign('b', 0, '')}" if "browser_url" in named else "",
                     link=self._tracked_link(sign) if tracked and mailing.clicks else None,
                     pixel_url=f"{self._public_url}/o/{sign('o', 0, '')}.gif" if tracked and mailing.opens else None,
                     hidden_url=f"{self._public_url}/h/{sign('h', 0, '')}" if tracked and mailing.clicks else None,
@@ -252,6 +256,7 @@ def _prepare(row: asyncpg.Record) -> _Mailing:
     envelope_sender = address_spec(sender["email"])
     domain = envelope_sender.rpartition("@")[2]
     purpose = row["purpose_key"] or (row["purpose_id"].hex if row["purpose_id"] else None)
+    content = mail.model_dump_json()
     return _Mailing(
         mail,
         row,
@@ -262,6 +267,7 @@ def _prepare(row: asyncpg.Record) -> _Mailing:
         bool(wish.get("clicks")),
         f"{quote(purpose, safe='')}.{domain}" if purpose else None,
         f"{row['id'].hex[-12:]}:{quote(purpose or 'none', safe='')}:{row['kind']}:{row['workspace_id'].hex[:12]}",
+        frozenset(name for name in _SIGNED_IF_NAMED if name in content),
     )
 
 
