@@ -31,6 +31,7 @@ _RULE = {
 _CSV = "Email,City\nsara{n}@example.com,تهران\nnot an address,الرياض\n"
 
 BODIES: dict[str, Any] = {
+    "create_event_definition": {"name": "webinar.attended{n}", "properties": {"minutes": "number"}},
     "create_attribute": {"name": "city{n}", "type": "text"},
     "create_contact_note": {"text": "دیدار در نمایشگاه {n}"},
     "create_bulk_change": {"rule": {"field": "language", "op": "eq", "value": "fa"}, "add_tags": ["expo"]},
@@ -103,6 +104,8 @@ BODIES: dict[str, Any] = {
 SEEDS: dict[str, tuple[str, ...]] = {
     "contacts": (
         "create_attribute",
+        "create_event_definition",
+        "create_event_definition",
         *["create_contact"] * 5,
         "create_contact",
         "create_contact",

@@ -119,7 +119,8 @@ def bad_bodies(world: World, operation: Operation) -> Iterator[tuple[str, bytes]
             if where not in seen:
                 seen.add(where)
                 yield f"{name} at {where}", json.dumps(changed).encode()
-    yield "many keys", json.dumps({**valid, "attributes": {f"k{n}": "v" for n in range(10_000)}}).encode()
+    many = {"attributes": {f"k{n}": "v" for n in range(10_000)}}
+    yield "many keys", json.dumps({**valid, **many} if isinstance(valid, dict) else [many]).encode()
     if isinstance(valid, dict):
         yield "unknown field", json.dumps({**valid, "surprise\0": 1}).encode()
 

@@ -29,7 +29,9 @@ from tests.fixtures.databases import ServiceDatabase
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PLUMBING = ("outbox", "inbox", "idempotency_keys", "revoked_access", "consumer_offsets", "dead_letters")
 # Things that paths name by something else than an id: resource, column, table.
-_NAMED = {"contacts": [("attributes", "name", "attribute_definitions")]}
+_NAMED = {
+    "contacts": [("attributes", "name", "attribute_definitions"), ("definitions", "name", "event_definitions")],
+}
 _COLUMNS = """
 select c.table_name, c.column_name from information_schema.columns c
 join information_schema.tables t using (table_schema, table_name)

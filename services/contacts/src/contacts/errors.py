@@ -1,6 +1,6 @@
 """What callers of contacts may be told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.errors import BadRequest, BaridError, Conflict, Invalid, NotFound, Unavailable
@@ -315,3 +315,25 @@ class TooManyPosts(BaridError):
     status = 429
     code = "too_many_requests"
     remedy = "Send it again after the seconds in Retry-After"
+
+
+class EventNotDefined(NotFound):
+    """There is no event of this name."""
+
+    code = "event_not_defined"
+
+
+class EventDefined(Conflict):
+    """There is an event of this name already."""
+
+    code = "event_defined"
+
+
+class InvalidEvents(Invalid):
+    """Some of the events cannot be taken, so none was."""
+
+    code = "invalid_events"
+
+    def __init__(self, message: str, errors: Sequence[Mapping[str, str]]) -> None:
+        super().__init__(message, mend="Correct or leave out what `errors` name, and send the call again")
+        self.errors = list(errors)
