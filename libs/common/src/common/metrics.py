@@ -132,6 +132,11 @@ SET_ASIDE = Counter(
 )
 INBOX_READ = Gauge("barid_inbox_last_read_timestamp_seconds", "When the mailbox was last read without an error")
 
+# Events from outside
+PARKED_EVENTS = Counter(
+    "barid_parked_events_total", "Events that waited for a contact, by what ended it: joined or expired", ["outcome"]
+)
+
 # Tracker
 TRACKER_SECONDS = Histogram(
     "barid_tracker_request_seconds", "Time from a mail's link to its answer", ["kind", "status"], buckets=_FAST

@@ -334,6 +334,12 @@ class InvalidEvents(Invalid):
 
     code = "invalid_events"
 
-    def __init__(self, message: str, errors: Sequence[Mapping[str, str]]) -> None:
+    def __init__(self, message: str, errors: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(message, mend="Correct or leave out what `errors` name, and send the call again")
         self.errors = list(errors)
+
+
+class TooManyParked(Conflict):
+    """Too many events wait for contacts that nobody knows."""
+
+    code = "too_many_parked"

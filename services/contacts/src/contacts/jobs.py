@@ -19,6 +19,7 @@ from contacts.use_cases.import_job import fail_import, run_import
 from contacts.use_cases.import_undo import UNDO_JOB, fail_undo, forget_changes, run_undo
 from contacts.use_cases.imports import IMPORT_JOB, TRIAL_JOB
 from contacts.use_cases.live_segments import BUILD_SEGMENT, follow, note_sizes, sweep
+from contacts.use_cases.parked_events import join_parked, tend_parked
 from contacts.use_cases.personal_data import forget_fetched
 from contacts.use_cases.republish import republish as tell_again
 from contacts.use_cases.segment_snapshots import FREEZE_SNAPSHOT
@@ -41,6 +42,8 @@ PERIODICS = (
     Periodic("segment_members", 0.1, follow, lease_s=5),
     Periodic("segment_clock", 60.0, sweep),
     Periodic("segment_sizes", 3600.0, note_sizes),
+    Periodic("parked_events", 1.0, join_parked),
+    Periodic("parked_events_tended", 30.0, tend_parked),
     Periodic("personal_data", 3600.0, forget_fetched),
     Periodic("import_changes", 3600.0, forget_changes),
     Periodic("end_pauses", 60.0, end_pauses),

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 from common.db.pool import Connection
+from common.ids import new_id
 
 from contacts.domain.addresses import Address
 
@@ -89,6 +90,30 @@ async def insert(
         address.hash,
         address.domain_hash,
         *(values[name] for name in _FIELDS_AND_STATE),
+    )
+
+
+_INSERT_BARE = f"""
+insert into contacts (workspace_id, id, email, email_normalised, address_hash, domain_hash)
+select $1, t.i, t.e, t.n, t.h, t.d from unnest($2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::bytea[])
+                                        as t(i, e, n, h, d)
+ where not exists (select from tombstones x where x.workspace_id = $1 and x.address_hash = t.h)
+ order by t.n
+on conflict do nothing
+returning {_COLUMNS}
+"""  # noqa: S608
+
+
+async def insert_bare(tx: Connection, workspace_id: UUID, addresses: Sequence[Address]) -> list[asyncpg.Record]:
+    """New contacts of whom only the address is known; without those who are there already or were erased."""
+    return await tx.fetch(
+        _INSERT_BARE,
+        workspace_id,
+        [new_id() for _ in addresses],
+        [one.email for one in addresses],
+        [one.normalised for one in addresses],
+        [one.hash for one in addresses],
+        [one.domain_hash for one in addresses],
     )
 
 

@@ -41,6 +41,11 @@ select to_jsonb(t) - 'workspace_id' from person join contact_notes t using (work
 select to_jsonb(t) - 'workspace_id' from person join contact_money t using (workspace_id, contact_id)""",
     "activity": """
 select to_jsonb(t) - 'workspace_id' from person join activity t using (workspace_id, contact_id) order by t.at""",
+    "parked_events": """
+select to_jsonb(t) - '{workspace_id,address_hash}'::text[]
+  from person p join parked_events t on t.workspace_id = p.workspace_id
+   and (t.contact_id = p.contact_id or t.address_hash = any(p.hashes))
+ order by t.at""",
     "suppressions": """
 select jsonb_build_object('scope', s.scope, 'reason', s.reason, 'active', s.active, 'expires_at', s.expires_at,
                           'created_at', s.created_at)

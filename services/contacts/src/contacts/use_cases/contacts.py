@@ -1,6 +1,6 @@
 """Storing and changing contacts, one by one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -73,6 +73,13 @@ async def create_contact(
     told += [events.consent_changed(state) for state in changed if state["status"] != "subscribed"]
     await events.publish(tx, told)
     return contact
+
+
+async def create_unknown(tx: Connection, workspace_id: UUID, addresses: Sequence[Address]) -> int:
+    """Store contacts of whom only the address is known, without any consent; how many were new."""
+    made = await contacts.insert_bare(tx, workspace_id, addresses)
+    await events.publish(tx, [events.lead_created(contact, []) for contact in made])
+    return len(made)
 
 
 async def put_contact(
