@@ -28,6 +28,7 @@ from common.web.tokens import new_signing_key, sign
 from contacts.domain.addresses import Addresses, NotAnAddress
 from contacts.domain.import_files import open_file
 
+from tests.fixtures.access import LINK_KEYS
 from tests.fixtures.databases import ServiceDatabase
 from tests.load.figures import Figure
 from tests.load.server import database
@@ -158,6 +159,7 @@ async def processes(contacts: ServiceDatabase) -> AsyncIterator[tuple[httpx.Asyn
         "CONTACTS_PORT": str(port),
         "BARID_TOKEN_KEYS": public,
         "BARID_PEPPER": base64.b64encode(PEPPER).decode(),
+        "BARID_LINK_KEYS": LINK_KEYS,
         "BARID_LOG_LEVEL": "WARNING",
     }
     started = [await asyncio.create_subprocess_exec(sys.executable, "-m", "contacts", name, env=env)

@@ -17,6 +17,7 @@ from common.web.tokens import new_signing_key, sign
 from contacts.main import create_app
 from contacts.settings import Settings
 
+from tests.fixtures.access import LINK_KEYS
 from tests.fixtures.databases import ServiceDatabase
 from tests.load.crowds import fill
 from tests.load.figures import Figure
@@ -53,7 +54,7 @@ async def vacuum(owner_url: str) -> None:
 @asynccontextmanager
 async def application(contacts: ServiceDatabase, public: str, token: str) -> AsyncIterator[httpx.AsyncClient]:
     """The API of contacts, under its own role."""
-    app = create_app(Settings(api_database_url=contacts.api_url, token_keys=public, pepper=PEPPER))
+    app = create_app(Settings(api_database_url=contacts.api_url, token_keys=public, pepper=PEPPER, link_keys=LINK_KEYS))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(
