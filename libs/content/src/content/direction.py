@@ -1,7 +1,6 @@
 """Which way a language is written."""
 
 import re
-import unicodedata
 from typing import Literal
 
 RTL_LANGUAGES = frozenset(
@@ -14,6 +13,8 @@ POP_ISOLATE = "\u2069"
 _STRONG_RTL = re.compile(
     "[\u0590-\u08ff\ufb1d-\ufdcf\ufdf0-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
+# LRE, RLE, PDF, LRO, RLO, and LRI, RLI, FSI, PDI: all that Unicode has of them (UAX #9, 2).
+_STRAY = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def language_direction(language: str) -> Literal["ltr", "rtl"]:
@@ -37,9 +38,4 @@ def isolate(text: str) -> str:
 
 def balanced(text: str) -> str:
     """The text without stray bidi embeddings, overrides and isolates, which could turn around what follows."""
-    if text.isascii() or not any(unicodedata.bidirectional(c) in _OPENERS for c in text):
-        return text
-    return "".join(c for c in text if unicodedata.bidirectional(c) not in _OPENERS)
-
-
-_OPENERS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+    return text if text.isascii() else _STRAY.sub("", text)
