@@ -66,8 +66,11 @@ async def test_random_histories(delivery_db, workspace_id, seed):
             klass = "other" if status in {"failed", "uncertain"} else ""
             outcome = Outcome(workspace_id, some, attempt, status, klass, wait=timedelta(seconds=-1))
             async with delivery_db.worker.transaction() as tx:
-                await outcomes.settle(tx, [outcome])
-                await marks.unmark(tx, mailer, epoch, [workspace_id], [some])
+                if status == "sent":
+                    await outcomes.accept(tx, mailer, epoch, [outcome], None)
+                else:
+                    await outcomes.settle(tx, [outcome])
+                    await marks.unmark(tx, mailer, epoch, [workspace_id], [some])
             step(some, ledger.settle(model[some], attempt, status, klass))
         elif what == "die":
             async with delivery_db.worker.connection() as connection:

@@ -8,7 +8,7 @@ from email import policy
 import dkim
 import pytest
 from common.contracts.campaigns import Sender
-from common.contracts.email import EmailDeferredV1, EmailFailedV1, EmailSentV1, EmailUncertainV1
+from common.contracts.email import EmailDeferredV1, EmailFailedV1, EmailSentV1, EmailUncertainV1, SmtpReply
 from common.testing.deliver import deliver, outbox_events
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -31,6 +31,29 @@ async def test_every_recipient_gets_one_mail_and_the_books_hold(delivery_db, wor
         assert await connection.fetchval("select count(*) from intents") == 0
         assert await connection.fetchval("select count(*) from mailers") == 0
         assert await connection.fetchval("select n from message_counts where status = 'sent'") == 150
+
+
+async def test_a_sent_mail_is_told_as_the_ledger_has_it(delivery_db, workspace_id, smtp_server):
+    campaign = Campaign(workspace_id, n=1)
+    await deliver(delivery_db.worker, MAIN, campaign.events())
+    async with mailing(delivery_db, smtp_server.port):
+        await until(delivery_db, campaign.id, sent=1)
+    (row,) = await rows(delivery_db, campaign.id)
+    (event,) = by_topic(await outbox_events(delivery_db.worker), EmailSentV1)
+    assert event.workspace_id == workspace_id
+    assert event.data == EmailSentV1(
+        message_id=row["id"],
+        kind="campaign",
+        contact_id=campaign.recipients[0].contact_id,
+        campaign_id=campaign.id,
+        purpose_id=campaign.purpose_id,
+        variant_id=row["variant_id"],
+        attempt=1,
+        revision=row["revision"],
+        provider=row["provider"],
+        smtp=SmtpReply(code=250, enhanced=row["smtp_enhanced"], text=row["smtp_text"]),
+    )
+    assert row["smtp_text"]
 
 
 async def test_headers_are_those_of_bulk_mail(delivery_db, workspace_id, smtp_server):

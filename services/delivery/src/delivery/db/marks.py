@@ -93,22 +93,27 @@ select m.*, w.traceparent, w.way from moved m join want w on w.workspace_id = m.
  order by m.lane
 """
 
-# Outcomes commit in another order than marks: what is done leaves its intent, an empty intent goes. An id that is
-# attempting again, because this outcome had been written before, stays.
-_UNMARK = """
+# Parts of a `with`: the ids of its part `done` leave the intents of a mailer ($1, $2). Outcomes commit in another order
+# than marks: what is done leaves its intent, an empty intent goes.
+LEAVE_INTENTS = """), emptied as (
+  delete from intents i using done d
+   where i.mailer_id = $1 and i.mailer_epoch = $2 and i.workspace_id = d.workspace_id and i.ids <@ d.ids
+), left_over as (
+  update intents i set ids = (select array_agg(x) from unnest(i.ids) x where x <> all(d.ids))
+    from done d
+   where i.mailer_id = $1 and i.mailer_epoch = $2 and i.workspace_id = d.workspace_id and i.ids && d.ids
+     and not i.ids <@ d.ids
+)"""
+
+# An id that is attempting again, because this outcome had been written before, stays.
+_UNMARK = f"""
 with done as (
   select m.workspace_id, array_agg(m.id) as ids from unnest($3::uuid[], $4::uuid[]) as d (workspace_id, id)
     join messages m on m.workspace_id = d.workspace_id and m.id = d.id
    where m.status <> 'attempting' group by 1
-), emptied as (
-  delete from intents i using done d
-   where i.mailer_id = $1 and i.mailer_epoch = $2 and i.workspace_id = d.workspace_id and i.ids <@ d.ids
-)
-update intents i set ids = (select array_agg(x) from unnest(i.ids) x where x <> all(d.ids))
-  from done d
- where i.mailer_id = $1 and i.mailer_epoch = $2 and i.workspace_id = d.workspace_id and i.ids && d.ids
-   and not i.ids <@ d.ids
-"""
+{LEAVE_INTENTS}
+select
+"""  # noqa: S608 - the parts are constants
 
 # Messages before intents, as where outcomes are written.
 _GIVE_BACK = """

@@ -6,9 +6,14 @@ from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
+from common.contracts.email import EmailSentV1
+from common.contracts.topics import BY_CONTRACT
 from common.db.pool import Connection
 
+from delivery.db import marks
 from delivery.domain.ledger import OutcomeStatus
+
+_SENT = BY_CONTRACT[EmailSentV1]
 
 # first_4xx_at is kept on the campaign's own clock, which stands still while it is paused.
 _SETTLE = """
@@ -40,6 +45,35 @@ returning m.workspace_id, m.id, m.mailing_id, m.contact_id, m.kind, m.status, m.
           m.next_at, m.provider, m.variant_id, m.smtp_code, m.smtp_enhanced, m.smtp_text, m.sent_at,
           w.campaign_id, w.purpose_id, w.program_id
 """
+
+# The most frequent outcome by far, so it has a statement that does all: ledger, intents and events, with no transaction
+# around it.
+_ACCEPT = f"""
+with moved as (
+update messages m set
+  status = 'sent', class = '', revision = m.revision + 1, smtp_code = o.code, smtp_enhanced = o.enhanced,
+  smtp_text = o.text, variant_id = coalesce(o.variant_id, m.variant_id), sent_at = o.at, route_id = o.route_id
+from unnest($3::uuid[], $4::uuid[], $5::int[], $6::int[], $7::text[], $8::text[], $9::text[], $10::timestamptz[],
+            $11::uuid[]) as o (workspace_id, id, attempt, code, enhanced, text, variant_id, at, route_id),
+     mailings w
+where m.workspace_id = o.workspace_id and m.id = o.id and m.attempt = o.attempt
+  and w.workspace_id = m.workspace_id and w.id = m.mailing_id and m.status in ('attempting', 'uncertain')
+returning m.workspace_id, m.id, m.kind, m.contact_id, w.campaign_id, w.purpose_id, w.program_id, m.variant_id,
+          m.attempt, m.revision, m.provider, m.smtp_code, m.smtp_enhanced, m.smtp_text
+), done as (
+  select workspace_id, array_agg(id) as ids from moved group by 1
+{marks.LEAVE_INTENTS}, told as (
+  insert into outbox (lane, topic, type, key, event_id, workspace_id, traceparent, payload)
+  select {_SENT.lane}, '{_SENT.name}', '{_SENT.type}', id::text, gen_random_uuid(), workspace_id, $12,
+         json_build_object(
+           'message_id', id, 'kind', kind, 'contact_id', contact_id, 'campaign_id', campaign_id,
+           'purpose_id', purpose_id, 'program_id', program_id, 'variant_id', variant_id, 'attempt', attempt,
+           'revision', revision, 'provider', provider,
+           'smtp', json_build_object('code', smtp_code, 'enhanced', smtp_enhanced, 'text', smtp_text))::text
+    from moved
+)
+select provider, count(*)::int as n from moved group by 1
+"""  # noqa: S608 - the parts are constants
 
 _REFILE = """
 update messages m set provider = u.provider from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[])
@@ -129,6 +163,36 @@ async def settle(tx: Connection, outcomes: Sequence[Outcome]) -> list[asyncpg.Re
         [o.at for o in rows],
         [o.route_id for o in rows],
     )
+
+
+async def accept(
+    connection: Connection, mailer_id: UUID, epoch: int, outcomes: Sequence[Outcome], traceparent: str | None
+) -> dict[str, int]:
+    """Write and tell what a server took (`sent`), and take it out of its intents: how many of each provider.
+
+    All of it is one statement. Repeating it changes nothing.
+    """
+    rows = sorted(outcomes, key=lambda o: (o.workspace_id, o.id))
+    moved = await connection.fetch(
+        _ACCEPT,
+        mailer_id,
+        epoch,
+        [o.workspace_id for o in rows],
+        [o.id for o in rows],
+        [o.attempt for o in rows],
+        [o.code for o in rows],
+        [o.enhanced for o in rows],
+        [o.text for o in rows],
+        [o.variant_id for o in rows],
+        [o.at for o in rows],
+        [o.route_id for o in rows],
+        traceparent,
+    )
+    counted = {row["provider"]: row["n"] for row in moved}
+    if sum(counted.values()) < len(rows):
+        # What had been written before, or is known to others, leaves its intent too.
+        await marks.unmark(connection, mailer_id, epoch, [o.workspace_id for o in rows], [o.id for o in rows])
+    return counted
 
 
 async def refile(tx: Connection, outcomes: Sequence[Outcome]) -> None:

@@ -1,4 +1,4 @@
-"""Outcomes, counters, blocks, events and the intents they end: one transaction per batch."""
+"""Outcomes, counters, blocks, events and the intents they end: one transaction per batch, or two."""
 
 import logging
 from collections import Counter
@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 from common import metrics
 from common.db.pool import TRANSIENT, Database
+from common.telemetry import current_traceparent
 
 from delivery import events
 from delivery.db import marks, outcomes
@@ -21,7 +22,19 @@ log = logging.getLogger(__name__)
 
 
 async def record_outcomes(db: Database, mailer_id: UUID, epoch: int, batch: Sequence[Outcome]) -> None:
-    """Write a batch. Raises what the database raises when it is away: nothing is written then."""
+    """Write a batch. Raises what the database raises when it is away: what was not written then can be tried again."""
+    accepted = [outcome for outcome in batch if outcome.status == "sent"]
+    others = [outcome for outcome in batch if outcome.status != "sent"]
+    if accepted:
+        async with db.connection() as connection:
+            sent = await outcomes.accept(connection, mailer_id, epoch, accepted, current_traceparent())
+        for provider, n in sent.items():
+            metrics.SENDS.labels("sent", "", provider).inc(n)
+    if others:
+        await _record_others(db, mailer_id, epoch, others)
+
+
+async def _record_others(db: Database, mailer_id: UUID, epoch: int, batch: Sequence[Outcome]) -> None:
     async with db.transaction() as tx:
         rows = await outcomes.settle(tx, batch)
         await outcomes.refile(tx, batch)
