@@ -134,13 +134,13 @@ async def test_a_pause_keeps_the_subscription_and_ends_by_itself(client, shop, c
     contact_id = await create(client)
     path = f"/p/{link('p', shop.id, contact_id)}"
     paused = await choose(client, path, shop, ["newsletter"], pause="30")
-    assert "You have a break until" in paused.text
+    assert "Days left of your break: 30" in paused.text
     assert (await states(client, contact_id))["newsletter"] == "paused"
     change = (await told(contacts_db.worker, ConsentChangedV1))[-1]
     assert change.status == "none"
     assert timedelta(days=29) < change.paused_until - datetime.now(UTC) < timedelta(days=31)
     kept = await choose(client, path, shop, ["newsletter"], pause="keep")
-    assert "You have a break until" in kept.text
+    assert "Days left of your break: 30" in kept.text
     assert (await told(contacts_db.worker, ConsentChangedV1))[-1] == change
     await choose(client, path, shop, ["newsletter"], pause="0")
     assert (await states(client, contact_id))["newsletter"] == "subscribed"

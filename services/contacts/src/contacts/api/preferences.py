@@ -93,7 +93,7 @@ def _page(request: Request, standing: Standing, *, saved: bool = False, left_all
         standing.contact["email"],
         shown,
         tracking=standing.contact["tracking"] == "individual",
-        paused_until=standing.paused_until,
+        paused_days=standing.paused_days(SYSTEM_CLOCK.now()),
         blocked=standing.blocked not in (None, LEFT_ALL),
         pauses=PAUSES,
         done=("left_all" if left_all else "saved") if saved else None,

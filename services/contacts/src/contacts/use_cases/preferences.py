@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from uuid import UUID
 
 import asyncpg
@@ -35,15 +36,14 @@ class Standing:
         state = self.states.get(purpose.id)
         return state is not None and state["status"] == "subscribed"
 
-    @property
-    def paused_until(self) -> datetime | None:
-        """When the last pause ends, if there is one."""
+    def paused_days(self, now: datetime) -> int | None:
+        """In how many days the last pause ends, if there is one."""
         ends = [
             state["paused_until"]
             for state in self.states.values()
             if state["status"] == "subscribed" and state["paused_until"]
         ]
-        return max(ends, default=None)
+        return max(1, ceil((max(ends) - now) / timedelta(days=1))) if ends else None
 
 
 @dataclass(frozen=True, slots=True)

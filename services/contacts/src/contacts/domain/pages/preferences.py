@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from html import escape
 from typing import Literal
 from uuid import UUID
@@ -44,7 +43,7 @@ _WORDS: Mapping[Language, _Words] = {
         "You get nothing until it is over, and stay subscribed.",
         "No break",
         "{days} days",
-        "You have a break until {date}.",
+        "Days left of your break: {days}",
         "End the break now",
         "Leave the break as it is",
         "Measuring",
@@ -66,7 +65,7 @@ _WORDS: Mapping[Language, _Words] = {
         "لن يصلك شيء حتى تنتهي، ويبقى اشتراكك قائمًا.",
         "من دون استراحة",
         "{days} يومًا",
-        "أنت في استراحة حتى {date}.",
+        "الأيام المتبقية من استراحتك: {days}",
         "إنهاء الاستراحة الآن",
         "إبقاء الاستراحة كما هي",
         "القياس",
@@ -88,7 +87,7 @@ _WORDS: Mapping[Language, _Words] = {
         "تا پایان آن چیزی دریافت نمی‌کنید و اشتراک شما می‌ماند.",
         "بدون استراحت",
         "{days} روز",
-        "تا {date} در استراحت هستید.",
+        "روزهای باقی‌ماندهٔ استراحت شما: {days}",
         "همین حالا استراحت را تمام کن",
         "استراحت همان‌طور که هست بماند",
         "سنجش",
@@ -131,12 +130,12 @@ def page(
     purposes: Sequence[Shown],
     *,
     tracking: bool,
-    paused_until: datetime | None,
+    paused_days: int | None,
     blocked: bool,
     pauses: Sequence[int],
     done: Literal["saved", "left_all"] | None = None,
 ) -> str:
-    """The whole page. It posts to its own address."""
+    """The whole page. It posts to its own address. `paused_days`: how long a pause that there is goes on."""
     words = _WORDS[language]
     address = f'<bdi dir="ltr">{escape(masked(email))}</bdi>'
     parts = [f"<p>{escape(words.address).format(address=address)}</p>"]
@@ -151,7 +150,7 @@ def page(
     )
     form = _group(words.purposes, boxes)
     if any(one.wanted for one in purposes):
-        form += _pause(language, paused_until, pauses)
+        form += _pause(language, paused_days, pauses)
     form += _group(words.tracking, checkbox("tracking", "tracking", "1", words.tracking_label, checked=tracking))
     parts.append(f'<form method="post">{form}{button(words.save, "action", "save")}</form>')
     if any(one.wanted for one in purposes):
@@ -166,21 +165,25 @@ def tell(language: Language, what: Literal["test", "missing", "later"]) -> str:
     return frame(language, words.title, paragraph(getattr(words, what)))
 
 
-def _pause(language: Language, paused_until: datetime | None, pauses: Sequence[int]) -> str:
+def _pause(language: Language, paused_days: int | None, pauses: Sequence[int]) -> str:
     words = _WORDS[language]
-    options = [("0", words.resume if paused_until else words.no_pause)]
-    options += [(str(days), words.days.format(days=str(days).translate(_DIGITS[language]))) for days in pauses]
+    options = [("0", words.no_pause if paused_days is None else words.resume)]
+    options += [(str(days), words.days.format(days=_number(language, days))) for days in pauses]
     hint = paragraph(words.pause_hint).replace("<p>", '<p class="hint">')
-    if paused_until is not None:
+    if paused_days is not None:
         options.insert(0, ("keep", words.keep))
-        date = f'<time datetime="{paused_until:%Y-%m-%d}"><bdi dir="ltr">{paused_until:%Y-%m-%d}</bdi></time>'
-        hint = f"<p>{escape(words.paused).format(date=date)}</p>"
+        # Not the date: readers of one language go by different calendars.
+        hint = paragraph(words.paused.format(days=_number(language, paused_days)))
     radios = "".join(
         f'<div class="choice"><input type="radio" id="b{n}" name="pause" value="{value}"{" checked" if n == 0 else ""}>'
         f'<label for="b{n}">{escape(label)}</label></div>'
         for n, (value, label) in enumerate(options)
     )
     return _group(words.pause, hint + radios)
+
+
+def _number(language: Language, n: int) -> str:
+    return str(n).translate(_DIGITS[language])
 
 
 def _group(legend: str, body: str) -> str:
