@@ -72,10 +72,11 @@ def _dot_written(bench: Bench, sending: Sending) -> frozenset[str]:
 
 
 def _accepted(bench: Bench, sending: Sending) -> frozenset[str]:
-    """250 heard, the outcome not committed."""
+    """250 heard, the outcome not committed. What PostgreSQL was told is one statement, and outlives the mailer."""
     with bench.databases.locked("delivery", "message_counts"):
         _until_still(bench, sending)
-        return _kill_mailer(bench, sending)
+        stop(bench.stack.pid("mailer"))
+    return _kill_mailer(bench, sending)
 
 
 def _recorded(bench: Bench, sending: Sending) -> frozenset[str]:
