@@ -52,6 +52,24 @@ async def test_a_click_scores_and_tells_why(analytics_db: Any, api: Any, workspa
     assert (await api.get("/v1/leads")).json()["items"][0]["contact_id"] == str(person)
 
 
+async def test_what_contacts_did_elsewhere_scores_by_the_rules_of_the_workspace(
+    analytics_db: Any, api: Any, workspace_id: UUID
+) -> None:
+    person = uuid4()
+    rule = {"key": "attended", "type": "webinar.attended", "points": 30, "half_life_days": 60, "cap": 100}
+    assert (await api.put("/v1/scoring", json={"rules": [rule], "grades": []})).status_code == 200
+    wrong = await api.put("/v1/scoring", json={"rules": [{**rule, "type": "email.sent"}], "grades": []})
+    assert (wrong.status_code, wrong.json()["errors"][0]["where"]) == (422, "/rules/0/type")
+    told = [
+        Outgoing(workspace_id, leads.ContactActivityV1(contact_id=person, type=type_, occurred_at=NOW))
+        for type_ in ("webinar.attended", "order.placed")
+    ]
+    await deliver(analytics_db.worker, scoring(0), [*told, told[0]])
+    assert await score_later(analytics_db) == 1
+    found = (await api.get(f"/v1/leads/{person}/score")).json()
+    assert [(r["rule"], r["event_id"]) for r in found["reasons"]] == [("attended", str(told[0].id))]
+
+
 async def test_machines_do_not_score(analytics_db: Any, workspace_id: UUID) -> None:
     await deliver(analytics_db.worker, scoring(0), [click(workspace_id, uuid4(), machine=True)])
     assert await score_later(analytics_db) == 0

@@ -16,7 +16,8 @@ AT = "2026-01-05T10:00:00Z"
 @pytest_asyncio.fixture
 async def sara(client):
     assert (await client.post("/v1/events/definitions", json={
-        "name": "webinar.attended", "label": "وبینار", "properties": {"minutes": "number", "room": "text"},
+        "name": "webinar.attended", "label": "وبینار",
+        "properties": {"minutes": "number", "room": "text", "note": "text"},
     })).status_code == 201  # fmt: skip
     made = await client.post("/v1/contacts", json={"email": "Sara@x.example", "external_id": "crm-1"})
     return made.json()["id"]
@@ -75,6 +76,8 @@ async def test_of_two_events_with_one_id_the_first_stands(client, contacts_db, w
         ({"properties": {"room": "x" * 10_001}}, "/1/properties/room", "wrong_value"),
         ({"properties": {"a/b": 1}}, "/1/properties/a~1b", "unknown_property"),
         ({"occurred_at": "2999-01-01T00:00:00Z"}, "/1/occurred_at", "in_the_future"),
+        ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "/1/occurred_at", "too_old"),
+        ({"properties": dict.fromkeys(("room", "note"), "\u0001" * 9_999)}, "/1/properties", "too_large"),
     ],
 )
 async def test_one_wrong_event_is_named_and_none_of_the_call_is_stored(

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 from common.ids import new_id, purpose_id
-from contacts.db import segment_people, segment_snapshots, segment_sql, segments
+from contacts.db import event_definitions, segment_people, segment_snapshots, segment_sql, segments
 from contacts.domain.phones import normalise
 from contacts.domain.segment_evaluation import Activity, Person, holds
 from contacts.domain.segment_explanation import explain
@@ -31,10 +31,22 @@ KINDS = {"city": "text", "note": "text", "age": "number", "rank": "number", "vip
          "born": "date", "seen": "date"}  # fmt: skip
 INDEXED = {"city", "age", "vip", "born"}
 NUMBERS = [-3, 0, 1, 2.5, 10, 1000000]
+DATE_OPS = [
+    "eq", "neq", "gt", "gte", "lt", "lte", "within", "not_within", "within_next", "not_within_next", "anniversary",
+    "not_anniversary",
+]  # fmt: skip
 DATES = ["2026-05-30", "2026-05-31", "2026-06-01", "2020-02-29", "1999-12-31"]
 TAGS = ["vip", "VIP", "خاص", "new"]
 MOMENTS = [NOW - timedelta(days=d) for d in (0, 1, 29, 30, 31, 400)]
 EVENTS = ["email.sent", "email.opened", "email.clicked"]
+OUTSIDE = "webinar.attended"
+PROPERTIES = {"minutes": "number", "room": "text", "paid": "boolean", "on": "date"}
+# The last ones were told while it was defined otherwise.
+TOLD = [
+    {"minutes": 40, "room": "تهران", "paid": True, "on": "2026-05-31"}, {"minutes": 0, "on": "2020-02-29"},
+    {"room": ""}, {}, {"minutes": "40", "room": 12, "paid": "true", "on": 3},
+    {"minutes": True, "paid": 1, "room": None},
+]  # fmt: skip
 PURPOSES = ["newsletter", "offers"]
 CAMPAIGNS = [UUID(int=1), UUID(int=2)]
 STAGES = ["subscriber", "lead", "marketing_qualified", "customer"]
@@ -76,20 +88,7 @@ def comparisons(draw):
         "text": ["eq", "neq", "in", "not_in", "contains", "not_contains", "starts_with", "ends_with"],
         "number": ["eq", "neq", "in", "not_in", "gt", "gte", "lt", "lte"],
         "boolean": ["eq", "neq"],
-        "date": [
-            "eq",
-            "neq",
-            "gt",
-            "gte",
-            "lt",
-            "lte",
-            "within",
-            "not_within",
-            "within_next",
-            "not_within_next",
-            "anniversary",
-            "not_anniversary",
-        ],
+        "date": DATE_OPS,
         "time": ["gt", "gte", "lt", "lte", "within", "not_within"],
     }
     op = draw(st.sampled_from([*ops[kind], "exists", "not_exists"]))
@@ -140,6 +139,23 @@ last_rules = st.builds(
     st.sampled_from(EVENTS), st.sampled_from(["last_within", "last_not_within"]), spans,
     st.none() | st.sampled_from(CAMPAIGNS),
 )  # fmt: skip
+property_tests = st.one_of(
+    st.builds(lambda op, v: {"property": "minutes", "op": op, "value": v},
+              st.sampled_from(["eq", "neq", "gt", "gte", "lt", "lte"]), st.sampled_from([0, 1, 40])),
+    st.builds(lambda op, v: {"property": "room", "op": op, "value": v},
+              st.sampled_from(["eq", "neq", "contains", "not_contains", "starts_with"]), st.sampled_from(TEXTS)),
+    st.builds(lambda op, v: {"property": "paid", "op": op, "value": v}, st.sampled_from(["eq", "neq"]), st.booleans()),
+    st.builds(lambda op, v: {"property": "on", "op": op, "value": v}, st.sampled_from(["within", "not_within"]), spans),
+    st.builds(lambda name, op: {"property": name, "op": op},
+              st.sampled_from(sorted(PROPERTIES)), st.sampled_from(["exists", "not_exists"])),
+)  # fmt: skip
+outside_rules = st.builds(
+    lambda op, n, within, where: {
+        "event": OUTSIDE, "op": op, "value": n, "where": where, **({} if within is None else {"within": within}),
+    },
+    st.sampled_from(["at_least", "at_most", "exactly"]), st.integers(0, 2), st.none() | spans,
+    st.lists(property_tests, max_size=2),
+)  # fmt: skip
 money_rules = st.one_of(
     st.builds(lambda money, currency, op, value: {"money": money, "currency": currency, "op": op, "value": value},
               st.sampled_from(["conversions", "total"]), st.sampled_from(CURRENCIES),
@@ -170,6 +186,7 @@ rules = st.recursive(
         tag_rules,
         consent_rules,
         event_rules,
+        outside_rules,
         list_rules,
         last_rules,
         money_rules,
@@ -226,6 +243,7 @@ def people() -> list[tuple[Someone, Person, list[Activity]]]:
                      pick(CAMPAIGNS, i))
             for i in range(n % 6)
         ]  # fmt: skip
+        activity += [Activity(OUTSIDE, MOMENTS[(n + i) % 6], properties=TOLD[(n * 5 + i) % 6]) for i in range(n % 4)]
         someone = Someone(email, None, fields, attributes, tags)
         person = Person(
             {**fields, "email": email}, attributes, tags, frozenset(), consents, activity, someone.id, money
@@ -255,9 +273,12 @@ async def world(postgres):
                     [(WORKSPACE, someone.id, purpose, status) for purpose, status in person.consents.items()],
                 )
                 await tx.executemany(
-                    "insert into activity (workspace_id, event_id, contact_id, type, at, machine, campaign_id)"
-                    " values ($1, $2, $3, $4, $5, $6, $7)",
-                    [(WORKSPACE, new_id(), someone.id, a.event, a.at, a.machine, a.campaign_id) for a in activity],
+                    "insert into activity (workspace_id, event_id, contact_id, type, at, machine, campaign_id,"
+                    " properties) values ($1, $2, $3, $4, $5, $6, $7, $8)",
+                    [
+                        (WORKSPACE, new_id(), someone.id, a.event, a.at, a.machine, a.campaign_id, a.properties)
+                        for a in activity
+                    ],
                 )
                 await tx.executemany(
                     "insert into contact_money (workspace_id, contact_id, currency, conversions, total, last_at)"
@@ -267,6 +288,7 @@ async def world(postgres):
                 )  # fmt: skip
                 on = frozenset(one for one, k in zip(lists, (2, 3), strict=True) if n % k == 0)
                 persons[someone.id] = replace(person, lists=on)
+            await event_definitions.insert(tx, WORKSPACE, OUTSIDE, None, PROPERTIES)
             attributes = await segments.attributes(tx, WORKSPACE)
         stored: list[UUID] = []
         for document in SEGMENTS:
@@ -303,7 +325,7 @@ async def check(world, drawn):
         assert found == expected, drawn
         assert await segments.count(tx, WORKSPACE, rule, NOW) == len(expected)
         someone = sorted(persons)[zlib.crc32(repr(drawn).encode()) % len(persons)]
-        known = await segment_people.person(tx, WORKSPACE, someone, EVENTS)
+        known = await segment_people.person(tx, WORKSPACE, someone, [*EVENTS, OUTSIDE])
     explained = explain(rule, known, NOW, {})
     assert explained.holds == (someone in expected), drawn
     assert all(part.says for part in nodes(explained))
@@ -366,6 +388,8 @@ def _generate(world, loop, number):
         {"field": "attributes.born", "op": "anniversary", "value": "today"},
         {"field": "attributes.born", "op": "within_next", "value": "1d"},
         {"all": [{"segment": 1}, {"not": {"segment": 0}}]},
+        {"event": "webinar.attended", "op": "at_least", "value": 1, "where": [
+            {"property": "minutes", "op": "gte", "value": 1}, {"property": "room", "op": "neq", "value": "تهران"}]},
     ],
 )  # fmt: skip
 @pytest.mark.asyncio(loop_scope="module")

@@ -9,6 +9,7 @@ import asyncpg
 from common.contracts.campaigns import MessageRequestedV1, RequestedRecipient, Sender
 from common.contracts.leads import (
     ConsentChangedV1,
+    ContactActivityV1,
     LeadCreatedV1,
     LeadErasedV1,
     LeadUpdatedV1,
@@ -18,6 +19,8 @@ from common.contracts.leads import (
 from common.db.pool import Connection
 from common.ids import new_id
 from common.outbox.writer import Outgoing, record
+
+from contacts.db.outside_events import Happened
 
 Row = asyncpg.Record
 
@@ -64,6 +67,20 @@ def suppression_changed(suppression: Row) -> Outgoing:
             revision=suppression["revision"],
             caused_by=suppression["caused_by"],
         ),
+    )
+
+
+def contact_did(workspace_id: UUID, happened: Happened) -> Outgoing:
+    """Something defined happened to a contact, as told from outside."""
+    return Outgoing(
+        workspace_id,
+        ContactActivityV1(
+            contact_id=happened.contact_id,
+            type=happened.type,
+            occurred_at=happened.at,
+            properties=dict(happened.properties),
+        ),
+        id=happened.event_id,
     )
 
 

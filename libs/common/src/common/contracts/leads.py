@@ -166,6 +166,18 @@ class SegmentLeftV1(SegmentMove):
     """The segment's rule no longer holds for the contact."""
 
 
+class ContactActivityV1(EventData):
+    """A contact did something elsewhere that the workspace has defined, such as attending a webinar.
+
+    The event's id is that of the activity. What Barid itself sees of mail is told by `email.*`.
+    """
+
+    contact_id: UUID
+    type: Annotated[str, Field(description="the defined name: webinar.attended")]
+    occurred_at: AwareDatetime
+    properties: JsonObject = {}
+
+
 class LeadScoredV1(StateData):
     """A contact's score changed (at most one event per contact and second)."""
 

@@ -102,6 +102,14 @@ TOPICS: tuple[Topic, ...] = (
     Topic("segment.changed", leads.SegmentChangedV1, "segment_id", ("contacts",), ("campaigns.main",)),
     Topic("segment.entered", leads.SegmentEnteredV1, "contact_id", ("contacts",), ("analytics.ingest",)),
     Topic("segment.left", leads.SegmentLeftV1, "contact_id", ("contacts",), ("analytics.ingest",)),
+    Topic(
+        "contact.activity",
+        leads.ContactActivityV1,
+        "contact_id",
+        ("contacts",),
+        ("analytics.scoring",),
+        personal=True,
+    ),
     Topic("list.changed", leads.ListChangedV1, "list_id", ("contacts",), ("campaigns.main",)),
     Topic("lead.scored", leads.LeadScoredV1, "contact_id", ("analytics",), ("contacts.main",)),
     Topic(

@@ -1,9 +1,9 @@
 """/v1/scoring: the workspace's rules."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from common.web.route import Caller, Tx, allow, service_router
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from analytics.db import scoring_rules
 from analytics.domain.scoring import Rule
@@ -12,13 +12,28 @@ from analytics.use_cases import scoring
 router = service_router("/scoring", "scoring")
 
 
+_OF_MAIL = ("email.opened", "email.clicked", "email.unsubscribed")
+
+
+def _known(name: str) -> str:
+    if name.startswith("email.") and name not in _OF_MAIL:
+        raise ValueError(f"of mail, only these are scored: {', '.join(_OF_MAIL)}")
+    return name
+
+
+# What mail brings, or anything that the workspace has defined elsewhere (`/v1/events/definitions`).
+EventType = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}(\.[a-z][a-z0-9_]{0,39}){1,3}$"), AfterValidator(_known)
+]
+
+
 class RuleBody(BaseModel):
     """`points` for each event of `type`, halved every `half_life_days`; the rule's sum stays within ±`cap`."""
 
     model_config = ConfigDict(extra="forbid")
 
     key: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-    type: Literal["email.opened", "email.clicked", "email.unsubscribed"]
+    type: EventType
     points: Annotated[float, Field(ge=-1000, le=1000)]
     half_life_days: Annotated[float, Field(gt=0, le=3650)]
     cap: Annotated[float, Field(gt=0, le=10_000)]

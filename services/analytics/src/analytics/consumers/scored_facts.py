@@ -1,4 +1,4 @@
-"""Human opens, clicks and unsubscribes count for the contact's score, once they have settled."""
+"""Human opens, clicks and unsubscribes count for the contact's score, once settled; and what it did elsewhere."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from typing import Any
 
 from common.contracts.email import EmailReclassifiedV1, TrackedData
 from common.contracts.envelope import Received
-from common.contracts.leads import LeadMergedV1
+from common.contracts.leads import ContactActivityV1, LeadMergedV1
 from common.db.pool import Connection
 
 from analytics.db import scores
@@ -35,6 +35,17 @@ def note_for_scoring(type_: str, settle_s: float) -> Callable[[Connection, Seque
             )
 
     return note
+
+
+async def note_activity(tx: Connection, events: Sequence[Received[ContactActivityV1]]) -> None:
+    """What contacts did elsewhere; the rules say whether it counts."""
+    await scores.add_events(
+        tx,
+        [(event.workspace_id, event.data.contact_id, event.id) for event in events],
+        [event.data.type for event in events],
+        [event.data.occurred_at for event in events],
+        [datetime.now(UTC)] * len(events),
+    )
 
 
 async def score_anew(tx: Connection, events: Sequence[Received[EmailReclassifiedV1]]) -> None:

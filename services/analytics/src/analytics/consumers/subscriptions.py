@@ -8,7 +8,7 @@ from analytics.consumers import segment_moves
 from analytics.consumers.email_facts import count_touch, store_bounces, store_clicks, store_deferrals, store_status
 from analytics.consumers.lead_erased import forget_facts, forget_scores
 from analytics.consumers.personal_data import tell_person
-from analytics.consumers.scored_facts import follow_merges, note_for_scoring, score_anew
+from analytics.consumers.scored_facts import follow_merges, note_activity, note_for_scoring, score_anew
 from analytics.db import drift, projections
 
 OPEN_SETTLE_S = 0.0
@@ -62,6 +62,7 @@ def scoring(click_settle_s: float) -> Consumer:
                 email.EmailUnsubscribedV1, note_for_scoring("email.unsubscribed", OPEN_SETTLE_S), keyed_by_event=True
             ),
             Subscription(email.EmailReclassifiedV1, score_anew),
+            Subscription(leads.ContactActivityV1, note_activity, keyed_by_event=True),
         ),
     )
 

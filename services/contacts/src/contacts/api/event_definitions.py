@@ -16,6 +16,7 @@ from contacts.db import event_definitions, parked_events
 from contacts.domain.values import AttributeType
 from contacts.errors import EventDefined, EventNotDefined
 from contacts.use_cases.outside_events import MOST_PARKED, Policy, Unknown, policy_of
+from contacts.use_cases.segments import follow_definition
 
 router = service_router("/events", "events")
 
@@ -93,6 +94,7 @@ async def create_event_definition(
     row = await event_definitions.insert(tx, caller.workspace_id, body.name, body.label, body.properties)
     if row is None:
         raise EventDefined(event=body.name)
+    await follow_definition(tx, caller.workspace_id, body.name)
     response.headers["Location"] = f"/v1/events/definitions/{body.name}"
     set_etag(response, row["revision"])
     return EventDefinitionOut.model_validate(dict(row))
@@ -112,6 +114,8 @@ async def put_event_definition(
         raise EventNotDefined(event=name)
     require_match(if_match, before["revision"])
     row = await event_definitions.change(tx, caller.workspace_id, name, body.label, body.properties)
+    if row["properties"] != before["properties"]:
+        await follow_definition(tx, caller.workspace_id, name)
     set_etag(response, row["revision"])
     return EventDefinitionOut.model_validate(dict(row))
 
@@ -124,6 +128,7 @@ async def delete_event_definition(name: Text, tx: Tx, caller: Caller) -> None:
     if await event_definitions.locked(tx, caller.workspace_id, name) is None:
         raise EventNotDefined(event=name)
     await event_definitions.delete(tx, caller.workspace_id, name)
+    await follow_definition(tx, caller.workspace_id, name)
 
 
 @router.get("/policy", dependencies=[allow("events:read")])

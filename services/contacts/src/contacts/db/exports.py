@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 from common.db.pool import Connection
 
-from contacts.db import segment_sql
+from contacts.db import segment_sql, segment_tables
 from contacts.domain.segment_binding import Bound
 
 _INSERT = """
@@ -73,9 +73,9 @@ async def ids(
     tx: Connection, workspace_id: UUID, rule: Bound, now: datetime, after: UUID | None, limit: int
 ) -> list[bytes]:
     """The ids, as bytes, of the next so many that the rule holds for, in order."""
-    wanted = segment_sql.matching(rule, workspace_id, now).order_by(segment_sql.contacts.c.id).limit(limit)
+    wanted = segment_sql.matching(rule, workspace_id, now).order_by(segment_tables.contacts.c.id).limit(limit)
     if after is not None:
-        wanted = wanted.where(segment_sql.contacts.c.id > after)
+        wanted = wanted.where(segment_tables.contacts.c.id > after)
     query = segment_sql.statement(wanted)
     # As one value: asyncpg's objects of a million ids take more memory than a process may.
     packed = await tx.fetchval(

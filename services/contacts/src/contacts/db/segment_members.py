@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from common.db.pool import Connection
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from contacts.db import segment_sql
+from contacts.db import segment_sql, segment_tables
 from contacts.domain.segment_binding import Bound, Leaf
 
 Cause = Literal["changed", "time", "rule"]
@@ -74,12 +74,12 @@ async def touch(tx: Connection, workspace_id: UUID, contact_ids: Sequence[UUID],
 def among(contact_ids: Sequence[UUID]) -> sa.ColumnElement[bool]:
     """The scope of these contacts."""
     ids = sa.bindparam("among", list(contact_ids), ARRAY(sa.Uuid()), unique=True)
-    return segment_sql.contacts.c.id == sa.any_(ids)
+    return segment_tables.contacts.c.id == sa.any_(ids)
 
 
 def between(after: UUID, last: UUID) -> sa.ColumnElement[bool]:
     """The scope of a range of ids."""
-    return sa.and_(segment_sql.contacts.c.id > after, segment_sql.contacts.c.id <= last)
+    return sa.and_(segment_tables.contacts.c.id > after, segment_tables.contacts.c.id <= last)
 
 
 # The members that the rule holds for are those the statement sees; it also sees who was one.

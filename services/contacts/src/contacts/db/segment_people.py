@@ -26,7 +26,7 @@ async def person(tx: Connection, workspace_id: UUID, contact_id: UUID, events: S
     snapshots = await tx.fetch(f"select snapshot_id from segment_snapshot_members {of}", *key)  # noqa: S608
     money = await tx.fetch(f"select currency, conversions, total, last_at from contact_money {of}", *key)  # noqa: S608
     activity = await tx.fetch(
-        f"select type, at, machine, campaign_id from activity {of} and type = any($3)",  # noqa: S608
+        f"select type, at, machine, campaign_id, properties from activity {of} and type = any($3)",  # noqa: S608
         *key,
         events,
     )
@@ -38,7 +38,7 @@ async def person(tx: Connection, workspace_id: UUID, contact_id: UUID, events: S
         tags=tags,
         lists=frozenset(row["list_id"] for row in lists),
         consents={row["purpose_id"]: row["status"] for row in consents},
-        activity=[Activity(row["type"], row["at"], row["machine"], row["campaign_id"]) for row in activity],
+        activity=[Activity(*row) for row in activity],
         id=contact_id,
         snapshots=frozenset(row["snapshot_id"] for row in snapshots),
         money={

@@ -16,73 +16,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
+from contacts.db import segment_tables as tables
 from contacts.domain import segment_binding as bound
+from contacts.domain.segment_mentions import follows_clock
 from contacts.domain.segment_values import CONSENTS
 
 Condition: TypeAlias = sa.ColumnElement[bool]
 TAG = "#tag"  # tags stand in the side table under this name
 
 _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
-_text: sa.Text = sa.Text()
-_C = "C"
-contacts = sa.table(
-    "contacts",
-    sa.column("workspace_id", sa.Uuid()),
-    sa.column("id", sa.Uuid()),
-    *(sa.column(n, _text) for n in ("email", "email_normalised", "first_name", "last_name", "language", "country")),
-    *(sa.column(n, _text) for n in ("timezone", "external_id", "stage", "company", "city", "owner")),
-    *(sa.column(n, _text) for n in ("phone", "phone_normalised")),
-    sa.column("created_at", sa.DateTime(timezone=True)),
-    sa.column("score", sa.Double()),
-    sa.column("attributes", JSONB()),
-    sa.column("tags", ARRAY(_text)),
-).alias("c")
-_values = sa.table(
-    "contact_value",
-    sa.column("workspace_id", sa.Uuid()),
-    sa.column("attribute", _text),
-    sa.column("value", sa.Text(collation=_C)),
-    sa.column("number", sa.Double()),
-    sa.column("contact_id", sa.Uuid()),
-).alias("v")
-_consents = sa.table(
-    "consents",
-    sa.column("workspace_id", sa.Uuid()),
-    sa.column("contact_id", sa.Uuid()),
-    sa.column("purpose_id", sa.Uuid()),
-    sa.column("status", _text),
-).alias("k")
-_members = sa.table(
-    "list_members",
-    sa.column("workspace_id", sa.Uuid()),
-    sa.column("list_id", sa.Uuid()),
-    sa.column("contact_id", sa.Uuid()),
-    sa.column("added_at", sa.DateTime(timezone=True)),
-).alias("l")
-_activity = sa.table(
-    "activity",
-    sa.column("workspace_id", sa.Uuid()),
-    sa.column("contact_id", sa.Uuid()),
-    sa.column("campaign_id", sa.Uuid()),
-    sa.column("type", _text),
-    sa.column("at", sa.DateTime(timezone=True)),
-    sa.column("machine", sa.Boolean()),
-).alias("a")
-_snapshots = sa.table(
-    "segment_snapshot_members",
-    sa.column("workspace_id", sa.Uuid()),
-    sa.column("snapshot_id", sa.Uuid()),
-    sa.column("contact_id", sa.Uuid()),
-).alias("s")
-_money = sa.table(
-    "contact_money",
-    sa.column("workspace_id", sa.Uuid()),
-    sa.column("contact_id", sa.Uuid()),
-    sa.column("currency", _text),
-    sa.column("conversions", sa.BigInteger()),
-    sa.column("total", sa.Numeric()),
-    sa.column("last_at", sa.DateTime(timezone=True)),
-).alias("y")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +62,11 @@ def _leaf(rule: bound.Leaf, workspace_id: UUID, now: datetime) -> Condition:
         case bound.InBucket():
             return _bucket(rule)
         case bound.InSnapshot():
-            return _of(_snapshots, workspace_id).where(_snapshots.c.snapshot_id == rule.snapshot_id).exists()
+            return (
+                _of(tables.snapshots, workspace_id).where(tables.snapshots.c.snapshot_id == rule.snapshot_id).exists()
+            )
         case bound.OnList():
-            return _of(_members, workspace_id).where(_members.c.list_id == rule.list_id).exists()
+            return _of(tables.members, workspace_id).where(tables.members.c.list_id == rule.list_id).exists()
         case bound.Happened():
             return _happened(rule, workspace_id, now)
         case bound.Compare():
@@ -133,7 +77,9 @@ def _leaf(rule: bound.Leaf, workspace_id: UUID, now: datetime) -> Condition:
 
 def matching(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any]:
     """The ids of the contacts for whom the rule holds."""
-    return sa.select(contacts.c.id).where(contacts.c.workspace_id == workspace_id, condition(rule, workspace_id, now))
+    return sa.select(tables.contacts.c.id).where(
+        tables.contacts.c.workspace_id == workspace_id, condition(rule, workspace_id, now)
+    )
 
 
 def count(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any]:
@@ -146,19 +92,19 @@ def count(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any
 
 def crossing(leaf: bound.Leaf, workspace_id: UUID, before: datetime, now: datetime) -> sa.Select[Any]:
     """The ids of those for whom the clock alone may have changed the condition between two moments."""
-    if isinstance(leaf, bound.Happened) and leaf.within is not None:
+    if isinstance(leaf, bound.Happened) and leaf.within is not None and not follows_clock(leaf):
         return (
-            sa.select(_activity.c.contact_id.label("id"))
+            sa.select(tables.activity.c.contact_id.label("id"))
             .distinct()
             .where(
-                _activity.c.workspace_id == workspace_id,
-                _activity.c.type == leaf.event,
-                _activity.c.at >= before - leaf.within,
-                _activity.c.at < now - leaf.within,
+                tables.activity.c.workspace_id == workspace_id,
+                tables.activity.c.type == leaf.event,
+                tables.activity.c.at >= before - leaf.within,
+                tables.activity.c.at < now - leaf.within,
             )
         )
     then, here = (condition(leaf, workspace_id, moment).is_(sa.true()) for moment in (before, now))
-    return sa.select(contacts.c.id).where(contacts.c.workspace_id == workspace_id, then != here)
+    return sa.select(tables.contacts.c.id).where(tables.contacts.c.workspace_id == workspace_id, then != here)
 
 
 def _ids(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any] | sa.CompoundSelect[Any] | None:
@@ -167,7 +113,7 @@ def _ids(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any]
         test = _indexed_test(rule, now)
         if test is None:
             return None
-        rows = sa.select(_values.c.contact_id).where(_values.c.workspace_id == workspace_id, *test)
+        rows = sa.select(tables.values.c.contact_id).where(tables.values.c.workspace_id == workspace_id, *test)
         return rows.distinct() if rule.place == "tags" and rule.op != "contains" else rows
     while isinstance(rule, bound.Named):
         rule = rule.part
@@ -186,19 +132,20 @@ def _of(table: Any, workspace_id: UUID) -> sa.Select[Any]:
     return (
         sa.select(sa.literal_column("1"))
         .select_from(table)
-        .where(table.c.workspace_id == workspace_id, table.c.contact_id == contacts.c.id)
-        .correlate(contacts)
+        .where(table.c.workspace_id == workspace_id, table.c.contact_id == tables.contacts.c.id)
+        .correlate(tables.contacts)
     )
 
 
 def _happened(rule: bound.Happened, workspace_id: UUID, now: datetime) -> Condition:
-    rows = _of(_activity, workspace_id).where(_activity.c.type == rule.event)
+    rows = _of(tables.activity, workspace_id).where(tables.activity.c.type == rule.event)
     if rule.within is not None:
-        rows = rows.where(_activity.c.at >= now - rule.within)
+        rows = rows.where(tables.activity.c.at >= now - rule.within)
     if rule.campaign_id is not None:
-        rows = rows.where(_activity.c.campaign_id == rule.campaign_id)
+        rows = rows.where(tables.activity.c.campaign_id == rule.campaign_id)
     if not rule.machine:
-        rows = rows.where(~_activity.c.machine)
+        rows = rows.where(~tables.activity.c.machine)
+    rows = rows.where(*(_property(one, now) for one in rule.where))
     if rule.times == 1:
         return rows.exists()
     return rows.offset(sa.bindparam("skip", rule.times - 1, sa.BigInteger(), unique=True)).limit(1).exists()
@@ -213,13 +160,17 @@ def _compare(rule: bound.Compare, workspace_id: UUID, now: datetime) -> Conditio
         case "attribute":
             return _attribute(rule, now)
         case "money":
-            return _of(_money, workspace_id).where(_money.c.currency == rule.currency, _amount(rule, now)).exists()
+            return (
+                _of(tables.money, workspace_id)
+                .where(tables.money.c.currency == rule.currency, _amount(rule, now))
+                .exists()
+            )
         case "column":
-            column = contacts.c[rule.name]
+            column = tables.contacts.c[rule.name]
             if rule.name == "email" and rule.op in ("eq", "in"):
-                column = contacts.c.email_normalised
+                column = tables.contacts.c.email_normalised
             if rule.name == "phone" and rule.op in ("eq", "in"):
-                column = contacts.c.phone_normalised
+                column = tables.contacts.c.phone_normalised
             return _text_test(rule, column) if rule.kind == "text" else _ordered(rule, column, now)
         case _:
             assert_never(rule.place)
@@ -228,21 +179,23 @@ def _compare(rule: bound.Compare, workspace_id: UUID, now: datetime) -> Conditio
 def _looked_up(rule: bound.Compare, workspace_id: UUID, now: datetime) -> Condition:
     test = _indexed_test(rule, now)
     if test is not None:
-        return _of(_values, workspace_id).where(*test).exists()
+        return _of(tables.values, workspace_id).where(*test).exists()
     if rule.place == "tags":
         wanted: Any = rule.value
-        return sa.and_(*(_of(_values, workspace_id).where(*_tag(_values.c.value == tag)).exists() for tag in wanted))
+        return sa.and_(
+            *(_of(tables.values, workspace_id).where(*_tag(tables.values.c.value == tag)).exists() for tag in wanted)
+        )
     return _attribute(rule, now)
 
 
 def _amount(rule: bound.Compare, now: datetime) -> Condition:
-    column = _money.c[rule.name]
+    column = tables.money.c[rule.name]
     return _ordered(rule, column if rule.kind == "time" else sa.cast(column, sa.Double()), now)
 
 
 def _bucket(rule: bound.InBucket) -> Condition:
     """As `bucket_of` reckons it: the first 32 bits of a digest of salt and id."""
-    salted = sa.func.concat(sa.cast(f"{rule.salt}:", _text), sa.cast(contacts.c.id, _text))
+    salted = sa.func.concat(sa.cast(f"{rule.salt}:", tables.text), sa.cast(tables.contacts.c.id, tables.text))
     bits = sa.cast(sa.cast(sa.func.concat("x", sa.func.left(sa.func.md5(salted), 8)), BIT(32)), sa.BigInteger())
     part = bits.op("%", return_type=sa.BigInteger())(sa.cast(rule.of, sa.BigInteger()))
     return sa.and_(part >= rule.first, part < rule.end)
@@ -250,22 +203,22 @@ def _bucket(rule: bound.InBucket) -> Condition:
 
 def _consent(rule: bound.Compare, workspace_id: UUID) -> Condition:
     wanted = rule.value if isinstance(rule.value, list) else [rule.value]
-    rows = _of(_consents, workspace_id).where(_consents.c.purpose_id == rule.purpose)
+    rows = _of(tables.consents, workspace_id).where(tables.consents.c.purpose_id == rule.purpose)
     if len(set(wanted)) == len(CONSENTS):
         return sa.true()
     if "none" not in wanted:
-        return rows.where(_consents.c.status == _many(wanted)).exists()
+        return rows.where(tables.consents.c.status == _many(wanted)).exists()
     others = [status for status in CONSENTS if status not in wanted]
-    return ~rows.where(_consents.c.status == _many(others)).exists()
+    return ~rows.where(tables.consents.c.status == _many(others)).exists()
 
 
 def _many(values: Any) -> Any:
-    kind: Any = sa.Double() if isinstance(values[0], float) else _text
+    kind: Any = sa.Double() if isinstance(values[0], float) else tables.text
     return sa.any_(sa.bindparam("many", values, ARRAY(kind), unique=True))
 
 
 def _tag(test: Condition) -> tuple[Condition, ...]:
-    return _values.c.attribute == TAG, test
+    return tables.values.c.attribute == TAG, test
 
 
 def _indexed_test(rule: bound.Compare, now: datetime) -> tuple[Condition, ...] | None:
@@ -274,25 +227,39 @@ def _indexed_test(rule: bound.Compare, now: datetime) -> tuple[Condition, ...] |
     if rule.place == "tags":
         tests: dict[str, Condition] = {"exists": sa.true()}
         if rule.op == "contains":
-            tests["contains"] = _values.c.value == value
+            tests["contains"] = tables.values.c.value == value
         elif rule.op == "contains_any":
-            tests["contains_any"] = _values.c.value == _many(value)
+            tests["contains_any"] = tables.values.c.value == _many(value)
         return _tag(tests[rule.op]) if rule.op in tests else None
-    named = _values.c.attribute == rule.name
+    named = tables.values.c.attribute == rule.name
     if rule.kind == "number":
-        return named, _values.c.number.is_not(None), _ordered(rule, _values.c.number, now)
+        return named, tables.values.c.number.is_not(None), _ordered(rule, tables.values.c.number, now)
     if rule.kind == "boolean":
-        return named, (sa.true() if rule.op == "exists" else _values.c.value == ("true" if value else "false"))
+        return named, (sa.true() if rule.op == "exists" else tables.values.c.value == ("true" if value else "false"))
     if rule.kind == "date":
-        return named, _date_test(rule, _values.c.value, now)
+        return named, _date_test(rule, tables.values.c.value, now)
     # The side table keeps the beginning of long texts only.
-    return (named, _text_test(rule, _values.c.value)) if rule.op in ("eq", "in", "exists") else None
+    return (named, _text_test(rule, tables.values.c.value)) if rule.op in ("eq", "in", "exists") else None
 
 
-def _attribute(rule: bound.Compare, now: datetime) -> Condition:
-    name = sa.bindparam("name", rule.name, _text, unique=True)
-    json = contacts.c.attributes.op("->", return_type=JSONB())(name)
-    text = contacts.c.attributes.op("->>", return_type=sa.Text())(name)
+_JSON_TYPES = {"text": "string", "date": "string", "number": "number", "boolean": "boolean"}
+
+
+def _property(one: bound.Property, now: datetime) -> Condition:
+    """An event may have been told while it was defined otherwise: a value of another type is none."""
+    rule = one.test
+    name = sa.bindparam("name", rule.name, tables.text, unique=True)
+    kind = sa.func.jsonb_typeof(tables.activity.c.properties.op("->", return_type=JSONB())(name))
+    test: Condition = sa.and_(kind == _JSON_TYPES[rule.kind], _attribute(rule, now, tables.activity.c.properties))
+    return test.is_not(sa.true()) if one.denied else test
+
+
+def _attribute(
+    rule: bound.Compare, now: datetime, of: sa.ColumnElement[Any] = tables.contacts.c.attributes
+) -> Condition:
+    name = sa.bindparam("name", rule.name, tables.text, unique=True)
+    json = of.op("->", return_type=JSONB())(name)
+    text = of.op("->>", return_type=sa.Text())(name)
     match rule.kind:
         case "number":
             number = sa.case((sa.func.jsonb_typeof(json) == "number", sa.cast(text, sa.Double())))
@@ -300,7 +267,7 @@ def _attribute(rule: bound.Compare, now: datetime) -> Condition:
         case "boolean":
             return text.is_not(None) if rule.op == "exists" else text == ("true" if rule.value else "false")
         case "date":
-            return _date_test(rule, sa.collate(text, _C), now)
+            return _date_test(rule, sa.collate(text, tables.C), now)
         case _:
             return _text_test(rule, text)
 
@@ -314,7 +281,7 @@ def _text_test(rule: bound.Compare, column: Any) -> Condition:
             return column == value  # type: ignore[no-any-return]
         case "in":
             return column == _many(value)  # type: ignore[no-any-return]
-    folded, wanted = sa.func.fold(sa.func.nullif(column, "")), sa.func.fold(sa.cast(value, _text))
+    folded, wanted = sa.func.fold(sa.func.nullif(column, "")), sa.func.fold(sa.cast(value, tables.text))
     match rule.op:
         case "contains":
             return sa.func.strpos(folded, wanted) > 0
@@ -370,9 +337,9 @@ def chosen(
     """
     free = [list_id for list_id in list_ids if list_id not in limits]
     sources = [
-        sa.select(_members.c.contact_id.label("id"), sa.false().label("over")).where(
-            _members.c.workspace_id == workspace_id,
-            _members.c.list_id == sa.any_(sa.bindparam("lists", free, ARRAY(sa.Uuid()), unique=True)),
+        sa.select(tables.members.c.contact_id.label("id"), sa.false().label("over")).where(
+            tables.members.c.workspace_id == workspace_id,
+            tables.members.c.list_id == sa.any_(sa.bindparam("lists", free, ARRAY(sa.Uuid()), unique=True)),
         ),
         *(_over_limit(list_id, limit, workspace_id) for list_id, limit in limits.items()),
         *(sa.select(matching(rule, workspace_id, now).subquery().c.id, sa.false().label("over")) for rule in wanted),
@@ -384,16 +351,16 @@ def chosen(
     )
     left_out = condition(bound.Some(tuple(unwanted)), workspace_id, now).is_(sa.true()) if unwanted else sa.false()
     return (
-        sa.select(contacts.c.id, left_out.label("left_out"), everybody.c.over.label("over_limit"))
-        .select_from(everybody.join(contacts, contacts.c.id == everybody.c.id))
-        .where(contacts.c.workspace_id == workspace_id)
+        sa.select(tables.contacts.c.id, left_out.label("left_out"), everybody.c.over.label("over_limit"))
+        .select_from(everybody.join(tables.contacts, tables.contacts.c.id == everybody.c.id))
+        .where(tables.contacts.c.workspace_id == workspace_id)
     )
 
 
 def _over_limit(list_id: UUID, limit: int, workspace_id: UUID) -> sa.Select[Any]:
     """Who is on the list, and whether so many were added before."""
-    place = sa.func.row_number().over(order_by=(_members.c.added_at, _members.c.contact_id))
+    place = sa.func.row_number().over(order_by=(tables.members.c.added_at, tables.members.c.contact_id))
     most = sa.bindparam("most", limit, sa.BigInteger(), unique=True)
-    return sa.select(_members.c.contact_id.label("id"), (place > most).label("over")).where(
-        _members.c.workspace_id == workspace_id, _members.c.list_id == list_id
+    return sa.select(tables.members.c.contact_id.label("id"), (place > most).label("over")).where(
+        tables.members.c.workspace_id == workspace_id, tables.members.c.list_id == list_id
     )

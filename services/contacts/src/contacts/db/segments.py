@@ -136,6 +136,21 @@ async def naming(tx: Connection, workspace_id: UUID, segment_id: UUID) -> list[a
     )
 
 
+async def naming_event(tx: Connection, workspace_id: UUID, event: str) -> set[UUID]:
+    """The segments whose rule names this event, straight or through other segments."""
+    rows = await tx.fetch(
+        "with recursive known as (select id, rule from segments where workspace_id = $1 and not deleted),"
+        " on_it as (select id from known"
+        "            where jsonb_path_exists(rule, '$.**.event ? (@ == $name)', jsonb_build_object('name', $2::text))"
+        "   union select k.id from known k join on_it o on jsonb_path_exists("
+        "     k.rule, '$.**.segment ? (@ == $id)', jsonb_build_object('id', o.id::text)))"
+        " select id from on_it",
+        workspace_id,
+        event,
+    )
+    return {row["id"] for row in rows}
+
+
 async def limit_time(tx: Connection, timeout_s: float) -> None:
     """Let statements of this transaction run so long and use enough memory to hash a whole workspace."""
     await tx.execute(f"set local statement_timeout = {int(timeout_s * 1000)}; set local work_mem = '64MB'")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import md5
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 from uuid import UUID
 
@@ -12,9 +13,11 @@ from common.ids import purpose_id
 
 from contacts.domain import segment_rules as rules
 from contacts.domain.segment_values import Kind, Value, value_of
+from contacts.domain.values import AttributeType
 from contacts.errors import InvalidRule
 
 Place = Literal["column", "attribute", "indexed", "tags", "consent", "money"]
+Events = Mapping[str, Mapping[str, AttributeType]]  # name → property → type
 
 COLUMNS: Mapping[str, Kind] = {
     "email": "text",
@@ -99,14 +102,23 @@ class OnList:
 
 
 @dataclass(frozen=True, slots=True)
+class Property:
+    """What a property of an event must be; denied, what it must not be."""
+
+    test: Compare
+    denied: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Happened:
-    """The event happened at least `times` times (≥ 1)."""
+    """The event happened at least `times` times (≥ 1). `where`: what its properties must be to count."""
 
     event: str
     times: int
     within: timedelta | None
     campaign_id: UUID | None
     machine: bool
+    where: tuple[Property, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +177,12 @@ def bind(
     workspace_id: UUID,
     pointer: str = "/rule",
     segments: Mapping[UUID, Bound] | None = None,
+    events: Events = MappingProxyType({}),
 ) -> Bound:
-    """Check a rule against the workspace's attributes. `segments`: those it names. Raises InvalidRule."""
+    """Check a rule against the workspace's attributes. `segments`, `events`: those it names. Raises InvalidRule."""
 
     def inside(part: rules.Rule, step: object) -> Bound:
-        return bind(part, attributes, workspace_id, f"{pointer}/{step}", segments)
+        return bind(part, attributes, workspace_id, f"{pointer}/{step}", segments, events)
 
     match rule:
         case rules.AllOf():
@@ -182,10 +195,12 @@ def bind(
             named = Named(rule.segment, (segments or {})[rule.segment])
             return named if rule.op == "member" else Deny(named)
         case _:
-            return _bind_leaf(rule, attributes, workspace_id, pointer)
+            return _bind_leaf(rule, attributes, workspace_id, pointer, events)
 
 
-def _bind_leaf(rule: rules.Leaf, attributes: Mapping[str, Attribute], workspace_id: UUID, pointer: str) -> Bound:
+def _bind_leaf(
+    rule: rules.Leaf, attributes: Mapping[str, Attribute], workspace_id: UUID, pointer: str, events: Events
+) -> Bound:
     match rule:
         case rules.SnapshotCondition():
             inside = InSnapshot(rule.snapshot)
@@ -198,7 +213,7 @@ def _bind_leaf(rule: rules.Leaf, attributes: Mapping[str, Attribute], workspace_
             on_list = OnList(rule.list)
             return on_list if rule.op == "member" else Deny(on_list)
         case rules.EventCondition():
-            return _bind_event(rule, pointer)
+            return _bind_event(rule, pointer, events)
         case rules.FieldCondition():
             return _bind_field(rule, attributes, workspace_id, pointer)
 
@@ -234,7 +249,8 @@ def bucket_of(salt: str, of: int, contact_id: UUID) -> int:
     return int(md5(f"{salt}:{contact_id}".encode(), usedforsecurity=False).hexdigest()[:8], 16) % of
 
 
-def _bind_event(rule: rules.EventCondition, pointer: str) -> Bound:
+def _bind_event(rule: rules.EventCondition, pointer: str, events: Events) -> Bound:
+    where = _bind_where(rule, pointer, events)
     if rule.op in ("never", "last_within", "last_not_within"):
         if rule.value is not None:
             raise InvalidRule(f"{rule.op} takes no value", mend="remove it", pointer=f"{pointer}/value")
@@ -248,18 +264,44 @@ def _bind_event(rule: rules.EventCondition, pointer: str) -> Bound:
     def at_least(times: int) -> Bound:
         if times == 0:
             return Every(())
-        return Happened(rule.event, times, within, rule.campaign_id, rule.machine)
+        return Happened(rule.event, times, within, rule.campaign_id, rule.machine, where)
 
     if rule.op in ("last_within", "last_not_within"):
         if within is None:
             raise InvalidRule(f"{rule.op} needs a span", mend="add within, e.g. 30d", pointer=f"{pointer}/within")
         if rule.op == "last_within":
             return at_least(1)
-        return Every((Happened(rule.event, 1, None, rule.campaign_id, rule.machine), Deny(at_least(1))))
+        return Every((Happened(rule.event, 1, None, rule.campaign_id, rule.machine, where), Deny(at_least(1))))
     if rule.op == "at_least":
         return at_least(count)
     at_most = Deny(at_least(count + 1))
     return at_most if rule.op in ("at_most", "never") or count == 0 else Every((at_least(count), at_most))
+
+
+def _bind_where(rule: rules.EventCondition, pointer: str, events: Events) -> tuple[Property, ...]:
+    types = {} if rule.event in rules.EVENTS else events.get(rule.event)
+    if types is None:
+        allowed = [*rules.EVENTS, *sorted(events)]
+        raise InvalidRule(
+            f"{rule.event!r} is not known here",
+            mend=f"one of {', '.join(allowed[:20])}, or define it first (POST /v1/events/definitions)",
+            pointer=f"{pointer}/event",
+            allowed=allowed[:200],
+        )
+    bound = []
+    for n, test in enumerate(rule.where):
+        at = f"{pointer}/where/{n}"
+        if test.property not in types:
+            raise InvalidRule(
+                f"{rule.event} has no property {test.property!r}",
+                mend=f"one of {', '.join(sorted(types))}" if types else "remove it; this event has none",
+                pointer=f"{at}/property",
+                allowed=sorted(types),
+            )
+        named = rules.FieldCondition(field=f"properties.{test.property}", op=test.op, value=test.value)
+        compared, denied = _compared(named, "attribute", test.property, types[test.property], at)
+        bound.append(Property(compared, denied))
+    return tuple(bound)
 
 
 def _bind_bucket(share: rules.Share, pointer: str) -> Bound:
@@ -297,6 +339,20 @@ def _compare(
     purpose: UUID | None = None,
     currency: str = "",
 ) -> Bound:
+    compare, denied = _compared(rule, place, name, kind, pointer, purpose, currency)
+    return Deny(compare) if denied else compare
+
+
+def _compared(
+    rule: rules.FieldCondition,
+    place: Place,
+    name: str,
+    kind: Kind,
+    pointer: str,
+    purpose: UUID | None = None,
+    currency: str = "",
+) -> tuple[Compare, bool]:
+    """And whether it is denied."""
     allowed = OPERATORS[kind]
     if rule.op not in allowed:
         raise InvalidRule(
@@ -307,8 +363,7 @@ def _compare(
         )
     op = _DENIES.get(rule.op, rule.op)
     value = value_of(rule, name, kind, op, f"{pointer}/value")
-    compare = Compare(place, name, kind, op, value, purpose, currency)
-    return Deny(compare) if op != rule.op else compare
+    return Compare(place, name, kind, op, value, purpose, currency), op != rule.op
 
 
 def _field(field: str, attributes: Mapping[str, Attribute], pointer: str) -> tuple[Place, str, Kind]:

@@ -10,6 +10,9 @@ from contacts.domain import segment_binding as bound
 from contacts.domain.folding import fold
 
 _NOBODY = UUID(int=0)
+_PROPERTY_TYPES: Mapping[str, tuple[type, ...]] = {
+    "text": (str,), "date": (str,), "number": (int, float), "boolean": (bool,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class Activity:
     at: datetime
     machine: bool = False
     campaign_id: UUID | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,15 @@ def count(rule: bound.Happened, person: Person, now: datetime) -> int:
         and (rule.machine or not activity.machine)
         and (rule.campaign_id is None or activity.campaign_id == rule.campaign_id)
         and (rule.within is None or activity.at >= now - rule.within)
+        and all(_property(test, activity.properties, now) for test in rule.where)
     )
+
+
+def _property(one: bound.Property, properties: Mapping[str, Any], now: datetime) -> bool:
+    value = properties.get(one.test.name)
+    # An event may have been told while it was defined otherwise.
+    known = type(value) in _PROPERTY_TYPES[one.test.kind] and value != ""
+    return one.denied != (known and _scalar(one.test, value, now))
 
 
 def _compare(rule: bound.Compare, person: Person, now: datetime) -> bool:

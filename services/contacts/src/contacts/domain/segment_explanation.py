@@ -79,6 +79,7 @@ def _says(leaf: bound.Leaf, names: Mapping[UUID, str]) -> str:
             words += f" of the campaign {leaf.campaign_id}" if leaf.campaign_id else ""
             words += "" if leaf.times == 1 else f" at least {leaf.times} times"
             words += f" in the last {_span(leaf.within)}" if leaf.within else ""
+            words += f" where {' and '.join(map(_property, leaf.where))}" if leaf.where else ""
             return words + (", machines included" if leaf.machine else "")
         case bound.Compare():
             return _comparison(leaf)
@@ -99,6 +100,11 @@ def _comparison(leaf: bound.Compare) -> str:
     if leaf.kind in ("time", "date"):
         words = _TIMES.get(leaf.op, words)
     return f"{subject} {words} {_shown(leaf.value)}"
+
+
+def _property(one: bound.Property) -> str:
+    said = _comparison(one.test)
+    return f"not ({said})" if one.denied else said
 
 
 def _saw(leaf: bound.Leaf, person: Person, now: datetime) -> Any:

@@ -53,11 +53,16 @@ def looks_at_clock(leaf: bound.Leaf) -> bool:
     """Whether the condition may change with nothing but the time."""
     match leaf:
         case bound.Happened():
-            return leaf.within is not None
+            return leaf.within is not None or follows_clock(leaf)
         case bound.Compare():
             return leaf.op in RELATIVE
         case _:
             return False
+
+
+def follows_clock(leaf: bound.Happened) -> bool:
+    """Whether what the event's properties must be depends on the time."""
+    return any(one.test.op in RELATIVE for one in leaf.where)
 
 
 def _name(leaf: bound.Leaf) -> str | None:

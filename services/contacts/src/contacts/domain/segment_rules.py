@@ -75,18 +75,29 @@ class ListCondition(_Node):
     op: Literal["member", "not_member"] = "member"
 
 
+class PropertyCondition(_Node):
+    """A property of an event compared with a value of its type; negative operators hold where it has none."""
+
+    property: Annotated[StrictStr, Field(max_length=63)]
+    op: StrictStr
+    value: Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=MAX_VALUES)] | None = None
+
+
 class EventCondition(_Node):
     """How often something happened to the contact, or when last. Machines' opens and clicks count only if asked for.
 
+    The event is one of Barid's own (email.sent, email.opened, email.clicked, email.bounced, email.complained,
+    email.replied), or one that is defined; of those, `where` may say which count: all its conditions hold for them.
     `last_not_within`: it did happen, but not lately.
     """
 
-    event: Literal["email.sent", "email.opened", "email.clicked", "email.bounced", "email.complained", "email.replied"]
+    event: Annotated[StrictStr, Field(max_length=170)]
     op: Literal["at_least", "at_most", "exactly", "never", "last_within", "last_not_within"]
     value: Annotated[StrictInt, Field(ge=0, le=10_000)] | None = None
     within: Annotated[StrictStr, Field(pattern=_WITHIN.pattern)] | None = None
     campaign_id: UUID | None = None
     machine: StrictBool = False
+    where: Annotated[list[PropertyCondition], Field(max_length=10)] = []
 
 
 class MoneyCondition(_Node):
@@ -176,6 +187,11 @@ def referenced_lists(rule: Rule) -> set[UUID]:
     return {node.list for node in walk(rule) if isinstance(node, ListCondition)}
 
 
+def referenced_events(rule: Rule) -> set[str]:
+    """The events that the rule names and that are not Barid's own."""
+    return {node.event for node in walk(rule) if isinstance(node, EventCondition)} - set(EVENTS)
+
+
 def referenced_segments(rule: Rule) -> set[UUID]:
     """The segments that the rule names."""
     return {node.segment for node in walk(rule) if isinstance(node, SegmentCondition)}
@@ -262,7 +278,7 @@ def _explain(error: ValidationError, document: Any, pointer: str) -> InvalidRule
         )
     if kind == "missing":
         return InvalidRule(f"{first['loc'][-1]} is missing", mend=f"add {first['loc'][-1]}", pointer=where)
-    if "value" in steps and not {"<field>", "<money>"}.isdisjoint(first["loc"]):
+    if "value" in steps and not {"<field>", "<money>", "where"}.isdisjoint(first["loc"]):
         what = "a value is a text, a number, true or false, or a list of such"
         return InvalidRule(what, mend=f"give one; a list has 1 to {MAX_VALUES}", pointer=where)
     return InvalidRule(first["msg"], mend="see the description of rules in the API's documentation", pointer=where)

@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 import orjson
 from common.db.pool import Connection
 
+from contacts import events
 from contacts.db import event_definitions, outside_events, parked_events
 from contacts.db.outside_events import Happened
 from contacts.db.parked_events import Waiting
@@ -24,6 +25,7 @@ from contacts.use_cases.contacts import create_unknown
 MOST_ERRORS = 100
 MOST_PARKED = 50_000  # events of one workspace
 MOST_BYTES = 64 * 1024  # of an event's properties
+_FIRST_YEAR = 1970
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 Key = tuple[str, Any]  # email, external_id or id, and which
@@ -141,8 +143,10 @@ async def take_events(tx: Connection, workspace_id: UUID, addresses: Addresses, 
 
 
 async def store(tx: Connection, workspace_id: UUID, happened: Sequence[Happened]) -> list[Happened]:
-    """Store events of known contacts as activity; those that were new."""
-    return await outside_events.add(tx, workspace_id, happened)
+    """Store events of known contacts as activity, and tell of those that were new."""
+    new = await outside_events.add(tx, workspace_id, happened)
+    await events.publish(tx, [events.contact_did(workspace_id, one) for one in new])
+    return new
 
 
 async def _park(tx: Connection, workspace_id: UUID, waiting: Sequence[Waiting], keep: timedelta) -> int:
@@ -174,6 +178,8 @@ def _faults(one: Told, defined: Mapping[str, Mapping[str, AttributeType]], lates
     found = []
     if one.occurred_at > latest:
         found.append(wrong(one.place, "/occurred_at", "in_the_future", "an event is told after it occurred"))
+    if one.occurred_at.year < _FIRST_YEAR:
+        found.append(wrong(one.place, "/occurred_at", "too_old", f"an event occurred in {_FIRST_YEAR} or later"))
     if len(orjson.dumps(one.properties)) > MOST_BYTES:
         found.append(
             wrong(one.place, "/properties", "too_large", f"properties have at most {MOST_BYTES} bytes as JSON")

@@ -6,12 +6,13 @@ from uuid import UUID
 
 from common.db.pool import Connection
 
-from contacts.db import lists, segment_snapshots, segments
+from contacts.db import event_definitions, lists, segment_snapshots, segments
 from contacts.domain.segment_binding import Attribute, Bound, bind
 from contacts.domain.segment_mentions import leaves
 from contacts.domain.segment_rules import (
     Rule,
     parse_rule,
+    referenced_events,
     referenced_lists,
     referenced_segments,
     referenced_snapshots,
@@ -48,6 +49,8 @@ async def usable(
             ids=[str(one) for one in missing[:20]],
         )
     known = attributes if attributes is not None else await segments.attributes(tx, workspace_id)
+    told = sorted({one for each in whole for one in referenced_events(each)})
+    events = await event_definitions.definitions(tx, workspace_id, told) if told else {}
     done: dict[UUID, Bound] = {}
 
     def resolve(rule: Rule, path: tuple[UUID, ...]) -> Bound:
@@ -56,7 +59,7 @@ async def usable(
                 _refuse_circle((*path[path.index(one) :], one), others)
             if one not in done:
                 done[one] = resolve(others[one][1], (*path, one))
-        bound = bind(rule, known, workspace_id, segments=done)
+        bound = bind(rule, known, workspace_id, segments=done, events=events)
         if sum(1 for _ in leaves(bound)) > MOST_LEAVES:
             raise InvalidRule(
                 f"together with the segments it names, the rule has more than {MOST_LEAVES} conditions",

@@ -63,6 +63,13 @@ async def change_segment(
     return await _stored(tx, workspace_id, segment_id)
 
 
+async def follow_definition(tx: Connection, workspace_id: UUID, event: str) -> None:
+    """An event is defined otherwise now, or no more: segments that name it are judged anew, or say why they are not."""
+    await segments.lock_names(tx, workspace_id)
+    for one in sorted(await segments.naming_event(tx, workspace_id, event)):
+        await live_segments.plan_stored(tx, workspace_id, one)
+
+
 async def delete_segment(tx: Connection, workspace_id: UUID, segment_id: UUID, if_match: str | None) -> None:
     """Delete a segment; a campaign that starts with it later is rejected. Raises SegmentUnknown, PreconditionFailed."""
     row = await segments.locked(tx, workspace_id, segment_id)
