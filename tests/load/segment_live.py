@@ -48,10 +48,9 @@ async def run() -> list[Figure]:
             await asyncio.sleep(1.0)
             times = []
             for contact_id in people:
-                seen = await _seen(contacts.worker, client, segments[0], contact_id)
-                if importing.done():
+                times.append(await _seen(contacts.worker, client, segments[0], contact_id))
+                if importing.done():  # the last one was changed while it still ran
                     break
-                times.append(seen)
             took, _ = await importing
             begun = time.perf_counter()
             await _until(lambda: _caught_up(contacts.worker))

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 from common.ids import new_id, purpose_id
-from contacts.db import event_definitions, segment_people, segment_snapshots, segment_sql, segments
+from contacts.db import event_definitions, segment_people, segment_snapshots, segment_sql, segment_tables, segments
 from contacts.domain.phones import normalise
 from contacts.domain.segment_evaluation import Activity, Person, holds
 from contacts.domain.segment_explanation import explain
@@ -323,6 +324,8 @@ async def check(world, drawn):
         query = segment_sql.statement(segment_sql.matching(rule, WORKSPACE, NOW))
         found = {row["id"] for row in await tx.fetch(query.sql, *query.args)}
         assert found == expected, drawn
+        query = segment_sql.statement(segment_sql.judged(rule, WORKSPACE, NOW, sa.select(segment_tables.contacts.c.id)))
+        assert {row["id"] for row in await tx.fetch(query.sql, *query.args)} == expected, drawn
         assert await segments.count(tx, WORKSPACE, rule, NOW) == len(expected)
         someone = sorted(persons)[zlib.crc32(repr(drawn).encode()) % len(persons)]
         known = await segment_people.person(tx, WORKSPACE, someone, [*EVENTS, OUTSIDE])

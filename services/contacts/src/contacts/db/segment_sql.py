@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 from contacts.db import segment_tables as tables
+from contacts.db.segment_tables import View
 from contacts.domain import segment_binding as bound
 from contacts.domain.segment_mentions import follows_clock
 from contacts.domain.segment_values import CONSENTS
@@ -41,36 +42,35 @@ def statement(query: sa.ClauseElement) -> Statement:
     return Statement(str(compiled), [compiled.params[name] for name in compiled.positiontup or ()])  # type: ignore[attr-defined]
 
 
-def condition(rule: bound.Bound, workspace_id: UUID, now: datetime) -> Condition:
+def _condition(rule: bound.Bound, view: View) -> Condition:
     """The rule as a condition on `contacts c` of this workspace; may be NULL where it does not hold."""
     match rule:
         case bound.Every():
-            return sa.and_(sa.true(), *(condition(part, workspace_id, now) for part in rule.parts))
+            return sa.and_(sa.true(), *(_condition(part, view) for part in rule.parts))
         case bound.Some():
-            return sa.or_(sa.false(), *(condition(part, workspace_id, now) for part in rule.parts))
+            return sa.or_(sa.false(), *(_condition(part, view) for part in rule.parts))
         case bound.Deny():
-            part = condition(rule.part, workspace_id, now)
+            part = _condition(rule.part, view)
             return ~part if isinstance(part, sa.Exists) else part.is_not(sa.true())
         case bound.Named():
-            return condition(rule.part, workspace_id, now)
+            return _condition(rule.part, view)
         case _:
-            return _leaf(rule, workspace_id, now)
+            return _leaf(rule, view)
 
 
-def _leaf(rule: bound.Leaf, workspace_id: UUID, now: datetime) -> Condition:
+def _leaf(rule: bound.Leaf, view: View) -> Condition:
     match rule:
         case bound.InBucket():
             return _bucket(rule)
         case bound.InSnapshot():
-            return (
-                _of(tables.snapshots, workspace_id).where(tables.snapshots.c.snapshot_id == rule.snapshot_id).exists()
-            )
+            frozen = tables.snapshots
+            return view.some(view.rows(frozen).where(frozen.c.snapshot_id == rule.snapshot_id))
         case bound.OnList():
-            return _of(tables.members, workspace_id).where(tables.members.c.list_id == rule.list_id).exists()
+            return view.some(view.rows(tables.members).where(tables.members.c.list_id == rule.list_id))
         case bound.Happened():
-            return _happened(rule, workspace_id, now)
+            return _happened(rule, view)
         case bound.Compare():
-            return _compare(rule, workspace_id, now)
+            return _compare(rule, view)
         case _:
             assert_never(rule)
 
@@ -78,8 +78,24 @@ def _leaf(rule: bound.Leaf, workspace_id: UUID, now: datetime) -> Condition:
 def matching(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any]:
     """The ids of the contacts for whom the rule holds."""
     return sa.select(tables.contacts.c.id).where(
-        tables.contacts.c.workspace_id == workspace_id, condition(rule, workspace_id, now)
+        tables.contacts.c.workspace_id == workspace_id, _condition(rule, View(workspace_id, now))
     )
+
+
+def judged(rule: bound.Bound, workspace_id: UUID, now: datetime, ids: sa.Select[Any]) -> sa.Select[Any]:
+    """Those of a few contacts for whom the rule holds, looked at one by one.
+
+    Nobody has told the planner of what an import has just written: a join that it takes for one of a few rows would
+    compare every row with every other. So the condition is asked of each contact as a value, which cannot be joined.
+    """
+    one, contacts = ids.subquery("one"), tables.contacts
+    holds = (
+        sa.select(_condition(rule, View(workspace_id, now, singly=True)))
+        .where(contacts.c.workspace_id == workspace_id, contacts.c.id.between(one.c.id, one.c.id))
+        .order_by(contacts.c.id)
+        .limit(1)
+    )
+    return sa.select(one.c.id).where(holds.correlate(one).scalar_subquery())
 
 
 def count(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any]:
@@ -103,7 +119,7 @@ def crossing(leaf: bound.Leaf, workspace_id: UUID, before: datetime, now: dateti
                 tables.activity.c.at < now - leaf.within,
             )
         )
-    then, here = (condition(leaf, workspace_id, moment).is_(sa.true()) for moment in (before, now))
+    then, here = (_condition(leaf, View(workspace_id, moment)).is_(sa.true()) for moment in (before, now))
     return sa.select(tables.contacts.c.id).where(tables.contacts.c.workspace_id == workspace_id, then != here)
 
 
@@ -128,64 +144,63 @@ def _ids(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any]
     return None
 
 
-def _of(table: Any, workspace_id: UUID) -> sa.Select[Any]:
-    return (
-        sa.select(sa.literal_column("1"))
-        .select_from(table)
-        .where(table.c.workspace_id == workspace_id, table.c.contact_id == tables.contacts.c.id)
-        .correlate(tables.contacts)
-    )
-
-
-def _happened(rule: bound.Happened, workspace_id: UUID, now: datetime) -> Condition:
-    rows = _of(tables.activity, workspace_id).where(tables.activity.c.type == rule.event)
+def _happened(rule: bound.Happened, view: View) -> Condition:
+    rows = view.rows(tables.activity).where(tables.activity.c.type == rule.event)
     if rule.within is not None:
-        rows = rows.where(tables.activity.c.at >= now - rule.within)
+        rows = rows.where(tables.activity.c.at >= view.now - rule.within)
     if rule.campaign_id is not None:
         rows = rows.where(tables.activity.c.campaign_id == rule.campaign_id)
     if not rule.machine:
         rows = rows.where(~tables.activity.c.machine)
-    rows = rows.where(*(_property(one, now) for one in rule.where))
-    if rule.times == 1:
-        return rows.exists()
-    return rows.offset(sa.bindparam("skip", rule.times - 1, sa.BigInteger(), unique=True)).limit(1).exists()
+    rows = rows.where(*(_property(one, view.now) for one in rule.where))
+    return view.some(rows, rule.times)
 
 
-def _compare(rule: bound.Compare, workspace_id: UUID, now: datetime) -> Condition:
+def _compare(rule: bound.Compare, view: View) -> Condition:
     match rule.place:
         case "consent":
-            return _consent(rule, workspace_id)
+            return _consent(rule, view)
         case "tags" | "indexed":
-            return _looked_up(rule, workspace_id, now)
+            return _held(rule, view.now) if view.singly else _looked_up(rule, view)
         case "attribute":
-            return _attribute(rule, now)
+            return _attribute(rule, view.now)
         case "money":
-            return (
-                _of(tables.money, workspace_id)
-                .where(tables.money.c.currency == rule.currency, _amount(rule, now))
-                .exists()
-            )
+            sums = tables.money
+            return view.some(view.rows(sums).where(sums.c.currency == rule.currency, _amount(rule, view.now)))
         case "column":
             column = tables.contacts.c[rule.name]
             if rule.name == "email" and rule.op in ("eq", "in"):
                 column = tables.contacts.c.email_normalised
             if rule.name == "phone" and rule.op in ("eq", "in"):
                 column = tables.contacts.c.phone_normalised
-            return _text_test(rule, column) if rule.kind == "text" else _ordered(rule, column, now)
+            return _text_test(rule, column) if rule.kind == "text" else _ordered(rule, column, view.now)
         case _:
             assert_never(rule.place)
 
 
-def _looked_up(rule: bound.Compare, workspace_id: UUID, now: datetime) -> Condition:
-    test = _indexed_test(rule, now)
+def _looked_up(rule: bound.Compare, view: View) -> Condition:
+    test = _indexed_test(rule, view.now)
     if test is not None:
-        return _of(tables.values, workspace_id).where(*test).exists()
+        return view.rows(tables.values).where(*test).exists()
     if rule.place == "tags":
         wanted: Any = rule.value
         return sa.and_(
-            *(_of(tables.values, workspace_id).where(*_tag(tables.values.c.value == tag)).exists() for tag in wanted)
+            *(view.rows(tables.values).where(*_tag(tables.values.c.value == tag)).exists() for tag in wanted)
         )
-    return _attribute(rule, now)
+    return _attribute(rule, view.now)
+
+
+def _held(rule: bound.Compare, now: datetime) -> Condition:
+    """The same, asked of the contact itself: its row is at hand, and the side table says no more."""
+    if rule.place != "tags":
+        return _attribute(rule, now)
+    tags: Any = tables.contacts.c.tags
+    if rule.op == "exists":
+        return sa.func.cardinality(tags) > 0
+    wanted = [rule.value] if rule.op == "contains" else rule.value
+    asked = sa.bindparam("tags", wanted, ARRAY(tables.text), unique=True)
+    test: Condition = tags.overlap(asked) if rule.op == "contains_any" else tags.contains(asked)
+    return test
 
 
 def _amount(rule: bound.Compare, now: datetime) -> Condition:
@@ -201,15 +216,15 @@ def _bucket(rule: bound.InBucket) -> Condition:
     return sa.and_(part >= rule.first, part < rule.end)
 
 
-def _consent(rule: bound.Compare, workspace_id: UUID) -> Condition:
+def _consent(rule: bound.Compare, view: View) -> Condition:
     wanted = rule.value if isinstance(rule.value, list) else [rule.value]
-    rows = _of(tables.consents, workspace_id).where(tables.consents.c.purpose_id == rule.purpose)
+    rows = view.rows(tables.consents).where(tables.consents.c.purpose_id == rule.purpose)
     if len(set(wanted)) == len(CONSENTS):
         return sa.true()
     if "none" not in wanted:
-        return rows.where(tables.consents.c.status == _many(wanted)).exists()
+        return view.some(rows.where(tables.consents.c.status == _many(wanted)))
     others = [status for status in CONSENTS if status not in wanted]
-    return ~rows.where(tables.consents.c.status == _many(others)).exists()
+    return ~view.some(rows.where(tables.consents.c.status == _many(others)))
 
 
 def _many(values: Any) -> Any:
@@ -349,7 +364,8 @@ def chosen(
     everybody = (
         sa.select(each.c.id, sa.func.bool_and(each.c.over).label("over")).group_by(each.c.id).subquery("everybody")
     )
-    left_out = condition(bound.Some(tuple(unwanted)), workspace_id, now).is_(sa.true()) if unwanted else sa.false()
+    view = View(workspace_id, now)
+    left_out = _condition(bound.Some(tuple(unwanted)), view).is_(sa.true()) if unwanted else sa.false()
     return (
         sa.select(tables.contacts.c.id, left_out.label("left_out"), everybody.c.over.label("over_limit"))
         .select_from(everybody.join(tables.contacts, tables.contacts.c.id == everybody.c.id))

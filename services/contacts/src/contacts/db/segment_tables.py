@@ -1,4 +1,9 @@
-"""The tables that compiled rules look at: the allow-list of their columns."""
+"""The tables that compiled rules look at: the allow-list of their columns, and how a contact's rows are found."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -64,3 +69,28 @@ money = sa.table(
     sa.column("total", sa.Numeric()),
     sa.column("last_at", sa.DateTime(timezone=True)),
 ).alias("y")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a rule is judged by. `singly`: each contact by itself, with look-ups that are no joins."""
+
+    workspace_id: UUID
+    now: datetime
+    singly: bool = False
+
+    def rows(self, table: Any) -> sa.Select[Any]:
+        """The contact's rows of another table."""
+        rows: sa.Select[Any] = (
+            sa.select(sa.literal_column("1")).select_from(table).where(table.c.workspace_id == self.workspace_id)
+        )
+        own, contact = table.c.contact_id, contacts.c.id
+        if self.singly:  # only the index that begins with the contact has this order
+            return rows.where(own.between(contact, contact)).order_by(own).correlate(contacts)
+        return rows.where(own == contact).correlate(contacts)
+
+    def some(self, rows: sa.Select[Any], times: int = 1) -> sa.ColumnElement[bool]:
+        """Whether there are so many rows."""
+        if times == 1 and not self.singly:
+            return rows.exists()
+        return rows.offset(sa.bindparam("skip", times - 1, sa.BigInteger(), unique=True)).limit(1).exists()
