@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 from common.ids import new_id, purpose_id
-from contacts.db import event_definitions, segment_people, segment_snapshots, segment_sql, segment_tables, segments
+from contacts.db import event_definitions, segment_audiences, segment_people, segment_snapshots, segment_sql, segments
 from contacts.domain.phones import normalise
 from contacts.domain.segment_evaluation import Activity, Person, holds
 from contacts.domain.segment_explanation import explain
@@ -316,23 +316,22 @@ def with_ids(rule, lists, stored, snapshots=()):
 
 
 async def check(world, drawn):
+    everybody = sa.select(sa.column("id", sa.Uuid())).select_from(sa.table("contacts"))
     db, lists, stored, snapshots, persons, attributes = world
     document = with_ids(drawn, lists, stored, snapshots)
     async with db.api.transaction(WORKSPACE, readonly=True) as tx:
         rule = await usable(tx, WORKSPACE, document, attributes)
         expected = {contact_id for contact_id, person in persons.items() if holds(rule, person, NOW)}
-        query = segment_sql.statement(segment_sql.matching(rule, WORKSPACE, NOW))
-        found = {row["id"] for row in await tx.fetch(query.sql, *query.args)}
-        assert found == expected, drawn
-        query = segment_sql.statement(segment_sql.judged(rule, WORKSPACE, NOW, sa.select(segment_tables.contacts.c.id)))
-        assert {row["id"] for row in await tx.fetch(query.sql, *query.args)} == expected, drawn
+        for select in segment_sql.matching(rule, WORKSPACE, NOW), segment_sql.judged(rule, WORKSPACE, NOW, everybody):
+            query = segment_sql.statement(select)
+            assert {row["id"] for row in await tx.fetch(query.sql, *query.args)} == expected, drawn
         assert await segments.count(tx, WORKSPACE, rule, NOW) == len(expected)
         someone = sorted(persons)[zlib.crc32(repr(drawn).encode()) % len(persons)]
         known = await segment_people.person(tx, WORKSPACE, someone, [*EVENTS, OUTSIDE])
     explained = explain(rule, known, NOW, {})
     assert explained.holds == (someone in expected), drawn
     assert all(part.says for part in nodes(explained))
-    left_out = segment_sql.statement(segment_sql.chosen([rule], lists[:1], [rule], WORKSPACE, NOW))
+    left_out = segment_sql.statement(segment_audiences.chosen([rule], lists[:1], [rule], WORKSPACE, NOW))
     async with db.worker.transaction() as tx:
         rows = await tx.fetch(left_out.sql, *left_out.args)
     on_list = {contact_id for contact_id, person in persons.items() if lists[0] in person.lists}

@@ -11,7 +11,7 @@ from common.contracts.topics import BY_CONTRACT
 from common.db.pool import Connection
 from common.telemetry import current_traceparent
 
-from contacts.db import segment_sql
+from contacts.db import segment_audiences, segment_sql
 from contacts.domain.segment_binding import Bound
 
 _START = """
@@ -156,7 +156,7 @@ async def freeze(
 ) -> tuple[int, dict[str, int]]:
     """Decide about everybody in the segments and lists, in one statement; returns eligible, excluded by reason."""
     workspace_id = campaign["workspace_id"]
-    chosen = segment_sql.statement(segment_sql.chosen(wanted, list_ids, unwanted, workspace_id, now, limits))
+    chosen = segment_sql.statement(segment_audiences.chosen(wanted, list_ids, unwanted, workspace_id, now, limits))
     first = len(chosen.args) + 1
     sql = _FREEZE.format(chosen=chosen.sql, now=first, workspace=first + 1, purpose=first + 2, campaign=first + 3)
     args = [*chosen.args, now, workspace_id, campaign["purpose_id"], campaign["campaign_id"]]

@@ -5,10 +5,9 @@ conditions are only ever joined by AND and OR, and denied by IS NOT TRUE, so a N
 """
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, TypeAlias, assert_never
 from uuid import UUID
 
@@ -42,18 +41,18 @@ def statement(query: sa.ClauseElement) -> Statement:
     return Statement(str(compiled), [compiled.params[name] for name in compiled.positiontup or ()])  # type: ignore[attr-defined]
 
 
-def _condition(rule: bound.Bound, view: View) -> Condition:
+def condition(rule: bound.Bound, view: View) -> Condition:
     """The rule as a condition on `contacts c` of this workspace; may be NULL where it does not hold."""
     match rule:
         case bound.Every():
-            return sa.and_(sa.true(), *(_condition(part, view) for part in rule.parts))
+            return sa.and_(sa.true(), *(condition(part, view) for part in rule.parts))
         case bound.Some():
-            return sa.or_(sa.false(), *(_condition(part, view) for part in rule.parts))
+            return sa.or_(sa.false(), *(condition(part, view) for part in rule.parts))
         case bound.Deny():
-            part = _condition(rule.part, view)
+            part = condition(rule.part, view)
             return ~part if isinstance(part, sa.Exists) else part.is_not(sa.true())
         case bound.Named():
-            return _condition(rule.part, view)
+            return condition(rule.part, view)
         case _:
             return _leaf(rule, view)
 
@@ -78,7 +77,7 @@ def _leaf(rule: bound.Leaf, view: View) -> Condition:
 def matching(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any]:
     """The ids of the contacts for whom the rule holds."""
     return sa.select(tables.contacts.c.id).where(
-        tables.contacts.c.workspace_id == workspace_id, _condition(rule, View(workspace_id, now))
+        tables.contacts.c.workspace_id == workspace_id, condition(rule, View(workspace_id, now))
     )
 
 
@@ -90,7 +89,7 @@ def judged(rule: bound.Bound, workspace_id: UUID, now: datetime, ids: sa.Select[
     """
     one, contacts = ids.subquery("one"), tables.contacts
     holds = (
-        sa.select(_condition(rule, View(workspace_id, now, singly=True)))
+        sa.select(condition(rule, View(workspace_id, now, singly=True)))
         .where(contacts.c.workspace_id == workspace_id, contacts.c.id.between(one.c.id, one.c.id))
         .order_by(contacts.c.id)
         .limit(1)
@@ -103,7 +102,30 @@ def count(rule: bound.Bound, workspace_id: UUID, now: datetime) -> sa.Select[Any
     ids = _ids(rule, workspace_id, now)
     if ids is not None:
         return sa.select(sa.func.count()).select_from(ids.subquery())
-    return matching(rule, workspace_id, now).with_only_columns(sa.func.count())
+    # Of what must hold together, the sets of ids are joined: a semi-join would make each of them distinct first.
+    contacts, view = tables.contacts, View(workspace_id, now)
+    source: sa.FromClause = contacts
+    rest: list[Condition] = []
+    for part in _together(rule):
+        known = _ids(part, workspace_id, now)
+        if known is None:
+            rest.append(condition(part, view))
+        else:
+            each = known.subquery()
+            source = source.join(each, each.c.contact_id == contacts.c.id)
+    return sa.select(sa.func.count()).select_from(source).where(contacts.c.workspace_id == workspace_id, *rest)
+
+
+def _together(rule: bound.Bound) -> Iterator[bound.Bound]:
+    """The conditions that must all hold."""
+    match rule:
+        case bound.Every():
+            for part in rule.parts:
+                yield from _together(part)
+        case bound.Named():
+            yield from _together(rule.part)
+        case _:
+            yield rule
 
 
 def crossing(leaf: bound.Leaf, workspace_id: UUID, before: datetime, now: datetime) -> sa.Select[Any]:
@@ -119,7 +141,7 @@ def crossing(leaf: bound.Leaf, workspace_id: UUID, before: datetime, now: dateti
                 tables.activity.c.at < now - leaf.within,
             )
         )
-    then, here = (_condition(leaf, View(workspace_id, moment)).is_(sa.true()) for moment in (before, now))
+    then, here = (condition(leaf, View(workspace_id, moment)).is_(sa.true()) for moment in (before, now))
     return sa.select(tables.contacts.c.id).where(tables.contacts.c.workspace_id == workspace_id, then != here)
 
 
@@ -336,47 +358,3 @@ def _ordered(rule: bound.Compare, column: Any, now: datetime) -> Condition:
     else:
         test = _ORDER[rule.op](column, value)
     return test
-
-
-def chosen(
-    wanted: Sequence[bound.Bound],
-    list_ids: Sequence[UUID],
-    unwanted: Sequence[bound.Bound],
-    workspace_id: UUID,
-    now: datetime,
-    limits: Mapping[UUID, int] = MappingProxyType({}),
-) -> sa.Select[Any]:
-    """`id, left_out, over_limit` of everybody for whom a wanted rule holds or who is on a list, each once.
-
-    `left_out`: an unwanted rule holds too. `over_limit`: only on lists that may bring no more (`limits`) in.
-    """
-    free = [list_id for list_id in list_ids if list_id not in limits]
-    sources = [
-        sa.select(tables.members.c.contact_id.label("id"), sa.false().label("over")).where(
-            tables.members.c.workspace_id == workspace_id,
-            tables.members.c.list_id == sa.any_(sa.bindparam("lists", free, ARRAY(sa.Uuid()), unique=True)),
-        ),
-        *(_over_limit(list_id, limit, workspace_id) for list_id, limit in limits.items()),
-        *(sa.select(matching(rule, workspace_id, now).subquery().c.id, sa.false().label("over")) for rule in wanted),
-    ]
-    each = sa.union_all(*sources).subquery("each")
-    # Somebody over the limit of one list may be in the audience for another reason.
-    everybody = (
-        sa.select(each.c.id, sa.func.bool_and(each.c.over).label("over")).group_by(each.c.id).subquery("everybody")
-    )
-    view = View(workspace_id, now)
-    left_out = _condition(bound.Some(tuple(unwanted)), view).is_(sa.true()) if unwanted else sa.false()
-    return (
-        sa.select(tables.contacts.c.id, left_out.label("left_out"), everybody.c.over.label("over_limit"))
-        .select_from(everybody.join(tables.contacts, tables.contacts.c.id == everybody.c.id))
-        .where(tables.contacts.c.workspace_id == workspace_id)
-    )
-
-
-def _over_limit(list_id: UUID, limit: int, workspace_id: UUID) -> sa.Select[Any]:
-    """Who is on the list, and whether so many were added before."""
-    place = sa.func.row_number().over(order_by=(tables.members.c.added_at, tables.members.c.contact_id))
-    most = sa.bindparam("most", limit, sa.BigInteger(), unique=True)
-    return sa.select(tables.members.c.contact_id.label("id"), (place > most).label("over")).where(
-        tables.members.c.workspace_id == workspace_id, tables.members.c.list_id == list_id
-    )
