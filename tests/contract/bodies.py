@@ -99,6 +99,17 @@ BODIES: dict[str, Any] = {
     "schedule_campaign": {"at": "{tomorrow}"},
     "test_campaign": {"to": ["test@example.com"], "contact_id": "{contact_id}"},
     "preview_campaign": {"contact_id": "{contact_id}"},
+    "create_conversions": [
+        {
+            "id": "order-{n}",
+            "contact_id": "{contact_id}",
+            "campaign_id": "{campaign_id}",
+            "amount": "49.90",
+            "currency": "EUR",
+            "occurred_at": "2026-03-20T17:30:00Z",
+        }
+    ],
+    "update_conversion": {"refunded": "10", "campaign_id": "{campaign_id}"},
 }
 
 SEEDS: dict[str, tuple[str, ...]] = {
@@ -141,6 +152,7 @@ SEEDS: dict[str, tuple[str, ...]] = {
         "create_campaign",
         "create_campaign",
     ),
+    "analytics": ("create_conversions", "create_conversions"),
     "delivery": (
         "create_domain",
         "create_domain",

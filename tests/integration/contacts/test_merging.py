@@ -279,7 +279,7 @@ def test_every_table_about_a_contact_moves_with_it_or_has_a_reason() -> None:
         "consents": "stay, for their revisions; the kept contact gets lines of its own",
         "list_members": "move, and are remembered",
         "confirmations": "stay: they asked the owner of the other address, not of the kept one",
-        "contact_money": "is added up",
+        "contact_money": "is reckoned anew from the conversions, which move",
         "segment_snapshot_members": "tell who was inside, whoever that has become",
         "segment_members": "are judged anew, as whatever else changes them",
         "contact_merges": "tells of it",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from asyncpg import Record
 from common.contracts.email import EmailReclassifiedV1
 from common.contracts.leads import ErasureDoneV1, LeadScoredV1
+from common.contracts.money import ConversionRecordedV1
 from common.db.pool import Connection
 from common.outbox.writer import Outgoing, record
 
@@ -60,6 +61,30 @@ async def erasures_done(tx: Connection, rows: Sequence[Record]) -> None:
             Outgoing(
                 row["workspace_id"],
                 ErasureDoneV1(contact_id=row["contact_id"], request_id=row["request_id"], service="analytics"),
+            )
+            for row in rows
+        ],
+    )
+
+
+async def conversions_recorded(tx: Connection, rows: Sequence[Record]) -> None:
+    """conversion.recorded for conversions as they stand now."""
+    await record(
+        tx,
+        [
+            Outgoing(
+                row["workspace_id"],
+                ConversionRecordedV1(
+                    conversion_id=row["id"],
+                    contact_id=row["contact_id"],
+                    campaign_id=row["campaign_id"],
+                    amount=row["amount"],
+                    refunded=row["refunded"],
+                    currency=row["currency"],
+                    occurred_at=row["occurred_at"],
+                    voided=row["voided"],
+                    revision=row["revision"],
+                ),
             )
             for row in rows
         ],

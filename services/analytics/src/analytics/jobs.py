@@ -5,6 +5,7 @@ import asyncio
 from common import metrics
 from common.db.pool import Database
 from common.jobs import Periodic, run_jobs
+from common.web.idempotency import forget_old_keys
 
 from analytics.db import drift, facts, fared, scores
 from analytics.settings import Settings
@@ -46,6 +47,7 @@ PERIODICS = (
     Periodic("judge_again", 5.0, judge_again),
     Periodic("facts_partitions", HOUR_S, make_partitions),
     Periodic("prune_scored", 24 * HOUR_S, prune_scored),
+    Periodic("idempotency_keys", HOUR_S, forget_old_keys),
 )
 
 

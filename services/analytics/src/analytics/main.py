@@ -6,7 +6,7 @@ from common.web.app import create_app as create_base_app
 from common.web.server import serve
 from fastapi import FastAPI
 
-from analytics.api import deliverability, leads, reports, scoring
+from analytics.api import conversions, deliverability, leads, reports, scoring
 from analytics.settings import Settings
 
 
@@ -16,7 +16,7 @@ def create_app(settings: Settings) -> FastAPI:
         service="analytics",
         title="Barid analytics",
         settings=settings,
-        routers=[reports.router, deliverability.router, leads.router, scoring.router],
+        routers=[reports.router, deliverability.router, leads.router, scoring.router, conversions.router],
     )
 
 

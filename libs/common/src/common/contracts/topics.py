@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from common.contracts import audiences, campaigns, delivery, email, leads
+from common.contracts import audiences, campaigns, delivery, email, leads, money
 from common.contracts.base import EventData
 
 PERSONAL_DAYS = 7
@@ -112,6 +112,7 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic("list.changed", leads.ListChangedV1, "list_id", ("contacts",), ("campaigns.main",)),
     Topic("lead.scored", leads.LeadScoredV1, "contact_id", ("analytics",), ("contacts.main",)),
+    Topic("conversion.recorded", money.ConversionRecordedV1, "contact_id", ("analytics",), ("contacts.main",)),
     Topic(
         "audience.batch",
         audiences.AudienceBatchV1,

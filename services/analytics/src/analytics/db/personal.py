@@ -15,6 +15,9 @@ select to_jsonb(t) - 'workspace_id' - 'revision'
     "facts": """
 select jsonb_strip_nulls(to_jsonb(t) - 'workspace_id' - 'day')
   from person join facts t using (workspace_id, contact_id) where t.url is not null order by t.at""",
+    "conversions": """
+select to_jsonb(t) - 'workspace_id' - 'revision'
+  from person join conversions t using (workspace_id, contact_id) order by t.occurred_at""",
     "lead_scores": """
 select to_jsonb(t) - 'workspace_id' - 'revision' from person join lead_scores t using (workspace_id, contact_id)""",
     "score_events": """

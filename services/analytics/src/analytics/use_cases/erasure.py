@@ -8,7 +8,7 @@ from common.contracts.leads import LeadErasedV1
 from common.db.pool import Connection
 
 from analytics import events
-from analytics.db import facts, projections, scores, tombstones
+from analytics.db import conversions, facts, projections, scores, tombstones
 
 
 async def forget(tx: Connection, part: Literal["ingest", "scoring"], erased: Sequence[Received[LeadErasedV1]]) -> None:
@@ -19,6 +19,7 @@ async def forget(tx: Connection, part: Literal["ingest", "scoring"], erased: Seq
     if part == "ingest":
         await projections.forget(tx, workspaces, contacts)
         await facts.forget(tx, workspaces, contacts)
+        await conversions.forget(tx, workspaces, contacts)
     else:
         await scores.forget(tx, workspaces, contacts)
     await events.erasures_done(tx, [row for row in buried if row["both_done"]])

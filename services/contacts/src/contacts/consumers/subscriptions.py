@@ -2,12 +2,13 @@
 
 from common.consumer.subscription import Consumer, Subscription
 from common.contracts import campaigns as said_campaigns
-from common.contracts import email, leads
+from common.contracts import email, leads, money
 from common.web.access import access_consumer
 
 from contacts.consumers import (
     activity,
     campaigns,
+    conversions,
     email_unsubscribed,
     erasure_done,
     lead_exported,
@@ -39,6 +40,7 @@ def consumers() -> tuple[Consumer, ...]:
             Subscription(email.EmailComplainedV1, mail_blocks.record_and_suppress),
             Subscription(email.EmailUnsubscribedV1, email_unsubscribed.record_unsubscribes),
             Subscription(leads.LeadScoredV1, lead_scored.show_scores),
+            Subscription(money.ConversionRecordedV1, conversions.keep_money),
             Subscription(leads.ErasureDoneV1, erasure_done.tick_off),
             Subscription(leads.LeadExportedV1, lead_exported.collect),
         ),

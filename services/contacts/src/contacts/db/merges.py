@@ -8,9 +8,12 @@ from uuid import UUID
 import asyncpg
 from common.db.pool import Connection
 
+from contacts.db import money
+
 # Tables whose rows move with the person, by what tells their rows apart.
 MOVED: Mapping[str, str] = {
     "activity": "event_id", "stage_transitions": "id", "contact_notes": "id", "form_submissions": "id",
+    "conversions": "id",
 }  # fmt: skip
 
 _ROWS = "select to_jsonb(c) - 'search' from contacts c where c.workspace_id = $1 and c.id = $2 for update"
@@ -42,30 +45,6 @@ insert into list_members (workspace_id, list_id, contact_id, added_at)
 select $1, l.list_id, $3, l.added_at from unnest($5::uuid[], $6::timestamptz[]) l (list_id, added_at)
  where exists (select from lists x where x.workspace_id = $1 and x.id = l.list_id and not x.deleted)
 on conflict do nothing
-"""
-
-_MONEY = """
-with theirs as (delete from contact_money where workspace_id = $1 and contact_id = $2 returning *),
-added as (
-  insert into contact_money as m (workspace_id, contact_id, currency, conversions, total, last_at)
-  select workspace_id, $3, currency, conversions, total, last_at from theirs
-  on conflict (workspace_id, contact_id, currency) do update
-     set conversions = m.conversions + excluded.conversions, total = m.total + excluded.total,
-         last_at = greatest(m.last_at, excluded.last_at))
-select to_jsonb(theirs) from theirs
-"""
-
-# What came since is the kept contact's; the day of the last one stays where nobody can tell whose it was.
-_MONEY_BACK = """
-with theirs as (select * from jsonb_populate_recordset(null::contact_money, $4::jsonb)),
-less as (
-  update contact_money m set conversions = m.conversions - t.conversions, total = m.total - t.total
-    from theirs t where m.workspace_id = $1 and m.contact_id = $2 and m.currency = t.currency
-     and m.conversions > t.conversions),
-none as (
-  delete from contact_money m using theirs t
-   where m.workspace_id = $1 and m.contact_id = $2 and m.currency = t.currency and m.conversions <= t.conversions)
-insert into contact_money select workspace_id, $3, currency, conversions, total, last_at from theirs
 """
 
 _ALIAS = """
@@ -130,8 +109,8 @@ async def move(tx: Connection, workspace_id: UUID, gone_id: UUID, kept_id: UUID)
         {"list_id": str(row["list_id"]), "added_at": row["added_at"].isoformat(), "added": row["added"]}
         for row in await tx.fetch(_LISTS, workspace_id, gone_id, kept_id)
     ]
-    money = [row[0] for row in await tx.fetch(_MONEY, workspace_id, gone_id, kept_id)]
-    return {"moved": moved, "lists": lists, "money": money}
+    await money.reckon(tx, [workspace_id] * 2, [gone_id, kept_id])
+    return {"moved": moved, "lists": lists}
 
 
 async def move_back(tx: Connection, workspace_id: UUID, kept_id: UUID, gone_id: UUID, was: Mapping[str, Any]) -> None:
@@ -150,8 +129,7 @@ async def move_back(tx: Connection, workspace_id: UUID, kept_id: UUID, gone_id: 
         [UUID(one["list_id"]) for one in lists],
         [datetime.fromisoformat(one["added_at"]) for one in lists],
     )
-    if was["money"]:
-        await tx.execute(_MONEY_BACK, workspace_id, kept_id, gone_id, was["money"])
+    await money.reckon(tx, [workspace_id] * 2, [gone_id, kept_id])
 
 
 async def alias(tx: Connection, workspace_id: UUID, gone_id: UUID, kept_id: UUID, address_hash: bytes) -> list[UUID]:

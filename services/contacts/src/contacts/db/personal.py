@@ -37,6 +37,9 @@ select to_jsonb(t) - 'workspace_id' from person join stage_transitions t using (
     "contact_notes": """
 select to_jsonb(t) - 'workspace_id' from person join contact_notes t using (workspace_id, contact_id)
  order by t.at""",
+    "conversions": """
+select to_jsonb(t) - '{workspace_id,revision}'::text[]
+  from person join conversions t using (workspace_id, contact_id) order by t.at""",
     "contact_money": """
 select to_jsonb(t) - 'workspace_id' from person join contact_money t using (workspace_id, contact_id)""",
     "activity": """

@@ -33,6 +33,7 @@ BLANK = (
     "delete from personal_data where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from stage_transitions where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from contact_notes where workspace_id = $1 and contact_id = any ($2::uuid[])",
+    "delete from conversions where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from contact_money where workspace_id = $1 and contact_id = any ($2::uuid[])",
     # Only the latest imports have any, and only by import can they be found.
     (
