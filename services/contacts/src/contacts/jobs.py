@@ -15,6 +15,7 @@ from contacts.use_cases.bulk import BULK_CHANGE
 from contacts.use_cases.confirmations import forget_old
 from contacts.use_cases.consents import end_expired, end_pauses
 from contacts.use_cases.duplicates import find_everywhere
+from contacts.use_cases.enrichment import enrich_everywhere
 from contacts.use_cases.import_job import fail_import, run_import
 from contacts.use_cases.import_undo import UNDO_JOB, fail_undo, forget_changes, run_undo
 from contacts.use_cases.imports import IMPORT_JOB, TRIAL_JOB
@@ -39,6 +40,7 @@ KINDS = (
 PERIODICS = (
     Periodic("lift_expired_suppressions", 60.0, lift_expired),
     Periodic("duplicates", 6 * 3600.0, find_everywhere),
+    Periodic("enrichment", 60.0, enrich_everywhere, lease_s=20),
     Periodic("segment_members", 0.1, follow, lease_s=5),
     Periodic("segment_clock", 60.0, sweep),
     Periodic("segment_sizes", 3600.0, note_sizes),

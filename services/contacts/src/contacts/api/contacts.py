@@ -50,6 +50,7 @@ GRAMMAR = Grammar(
         "phone": Field("phone_normalised", ops=("eq", "in", "is")),
         "company": Field("company"),
         "city": Field("city"),
+        "city_normalised": Field("city_normalised"),
         "owner": Field("owner", ops=("eq", "in", "is")),
         "language": Field("language", ops=("eq", "ne", "in", "is")),
         "country": Field("country", ops=("eq", "ne", "in", "is")),

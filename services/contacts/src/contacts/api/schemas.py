@@ -129,6 +129,7 @@ class ContactOut(BaseModel):
     phone_normalised: str | None = Field(description="E.164; null if the number cannot be called as it is written")
     company: str | None
     city: str | None
+    city_normalised: str | None = Field(description="the one form of the city's many spellings, if it is known")
     owner: str | None
     attributes: dict[str, Any]
     tags: list[str]
@@ -136,7 +137,9 @@ class ContactOut(BaseModel):
     score: float
     grade: str | None
     stage: Stage
-    provenance: dict[str, Any] = Field(description="field → where the value comes from, if nobody typed it")
+    provenance: dict[str, Any] = Field(
+        description="field → source, rule and time of a value that nobody gave, but that was concluded"
+    )
     flags: list[str] = Field(description="what the address says of itself: role, disposable, freemail")
     revision: int
     created_at: datetime

@@ -11,8 +11,8 @@ from common.ids import new_id
 from contacts.domain.addresses import Address
 
 _COLUMNS = """id, workspace_id, email, email_normalised, first_name, last_name, language, timezone, country,
-  external_id, phone, phone_normalised, company, city, owner, attributes, tags, tracking, score, grade, stage,
-  provenance, flags, revision, created_at, updated_at"""
+  external_id, phone, phone_normalised, company, city, city_normalised, owner, attributes, tags, tracking, score,
+  grade, stage, provenance, flags, revision, created_at, updated_at"""
 
 _GET = f"select {_COLUMNS} from contacts where workspace_id = $1 and id = $2"  # noqa: S608
 

@@ -38,7 +38,7 @@ select id from contacts where workspace_id = $1 and import_id = $2 and id > $3 a
 # Why somebody the import made stays: what is told first counts. $4: the import's purpose.
 _JUDGE_MADE = """
 select c.id,
-  case when c.revision <> 1 then 'changed'
+  case when c.revision - c.enrichments <> 1 then 'changed'
        when exists (select from campaigns k join audience_members m
                       on m.workspace_id = k.workspace_id and m.campaign_id = k.campaign_id
                      where k.workspace_id = $1 and m.contact_id = c.id and m.decision = 'eligible'
