@@ -108,7 +108,10 @@ class Bench:
 
     def send_to(self, tag: str, wanted: frozenset[str], *rules: Rule, **more: Any) -> Sending:
         """Start a campaign to people who were imported before."""
-        campaign = self.draft(tag, **more)
+        return self.start(self.draft(tag, **more), tag, wanted, *rules)
+
+    def start(self, campaign: str, tag: str, wanted: frozenset[str], *rules: Rule) -> Sending:
+        """Start a campaign that is drafted."""
         self.sink.script(self.seed, rules)
         log_from = self.sink.log.stat().st_size
         self.outside.call("POST", f"/v1/campaigns/{campaign}/start", json={})
