@@ -18,6 +18,7 @@ from tests.fixtures.databases import service_database
 NOT_TOLD = {
     "contacts": {
         "contact_value": "an index of what `contacts` has",
+        "contact_words": "an index of the words in names",
         "tombstones": "only of those who were erased",
         "personal_data": "the answer itself",
         "confirmation_mails": "when an address was last asked to confirm, by its hash, for a day",

@@ -42,11 +42,11 @@ async def run() -> list[Figure]:
             return [figure for name, sort in LISTS.items() for figure in await measure(client, name, sort)]
 
 
-async def vacuum(owner_url: str) -> None:
+async def vacuum(owner_url: str, tables: str = "contacts") -> None:
     """As autovacuum leaves it after an import."""
     owner = await asyncpg.connect(owner_url)
     try:
-        await owner.execute("vacuum analyze contacts", timeout=600)
+        await owner.execute(f"vacuum analyze {tables}", timeout=600)
     finally:
         await owner.close()
 

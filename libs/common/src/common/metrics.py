@@ -133,6 +133,7 @@ SET_ASIDE = Counter(
 INBOX_READ = Gauge("barid_inbox_last_read_timestamp_seconds", "When the mailbox was last read without an error")
 
 # Events from outside
+SEARCH_BEHIND = Gauge("barid_search_behind_seconds", "How long the oldest change waits for the search of contacts")
 PARKED_EVENTS = Counter(
     "barid_parked_events_total", "Events that waited for a contact, by what ended it: joined or expired", ["outcome"]
 )

@@ -343,3 +343,10 @@ class TooManyParked(Conflict):
     """Too many events wait for contacts that nobody knows."""
 
     code = "too_many_parked"
+
+
+class NothingToSearch(Invalid):
+    """There is no letter and no digit in what was asked."""
+
+    code = "nothing_to_search"
+    remedy = "Ask for part of a name, company or city, or the beginning of an address, phone or external id"

@@ -9,6 +9,7 @@ from common.web.idempotency import forget_old_keys
 
 from contacts.db.republish import What
 from contacts.settings import Settings
+from contacts.use_cases import searching
 from contacts.use_cases.attributes import INDEX_JOB, REMOVE_JOB, run_index_job, run_remove_job
 from contacts.use_cases.audiences import FREEZE_AUDIENCE
 from contacts.use_cases.bulk import BULK_CHANGE
@@ -42,6 +43,8 @@ PERIODICS = (
     Periodic("duplicates", 6 * 3600.0, find_everywhere),
     Periodic("enrichment", 60.0, enrich_everywhere, lease_s=20),
     Periodic("segment_members", 0.1, follow, lease_s=5),
+    Periodic("search", 0.5, searching.follow, lease_s=5),
+    Periodic("search_words", 24 * 3600.0, searching.forget_unused),
     Periodic("segment_clock", 60.0, sweep),
     Periodic("segment_sizes", 3600.0, note_sizes),
     Periodic("parked_events", 1.0, join_parked),

@@ -14,6 +14,7 @@ from contacts.api import (
     bulk,
     confirmations,
     consents,
+    contact_search,
     contacts,
     duplicates,
     event_definitions,
@@ -49,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
         routers=[
             duplicates.router,
             bulk.router,
+            contact_search.router,
             contacts.router,
             stages.router,
             notes.router,

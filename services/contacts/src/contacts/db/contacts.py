@@ -146,6 +146,17 @@ async def page(
     return await tx.fetch(statement, workspace_id, *args)
 
 
+_OF_IDS = f"""
+select {_COLUMNS} from unnest($2::uuid[]) with ordinality f (wanted, place)
+  join contacts on workspace_id = $1 and id = f.wanted order by f.place
+"""  # noqa: S608
+
+
+async def of_ids(tx: Connection, workspace_id: UUID, contact_ids: Sequence[UUID]) -> list[asyncpg.Record]:
+    """These contacts in this order; those that are gone are left out."""
+    return await tx.fetch(_OF_IDS, workspace_id, list(contact_ids))
+
+
 _SCORE = """
 update contacts c set score = n.score, grade = n.grade, score_revision = n.revision
   from unnest($1::uuid[], $2::uuid[], $3::float8[], $4::text[], $5::bigint[])

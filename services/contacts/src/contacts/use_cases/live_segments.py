@@ -22,6 +22,7 @@ from contacts.db import segment_members, segment_states, segments
 from contacts.db.segment_members import Cause, Touched
 from contacts.domain.segment_binding import Attribute, Bound
 from contacts.domain.segment_mentions import EVERYTHING, leaves, looks_at_clock, mentions, timed
+from contacts.use_cases import searching
 from contacts.use_cases.segment_rules import usable
 
 BUILD_JOB = "build_segment"
@@ -121,6 +122,7 @@ async def step(db: Database, workspace_id: UUID) -> None:
             await segment_members.lock(tx, workspace_id)
             touched = await segment_members.take(tx, workspace_id, AT_ONCE, bulk=bulk)
             if touched:
+                await searching.note(tx, workspace_id, touched)
                 await _judge(tx, workspace_id, touched, _BULK if bulk else _SINGLE)
 
 
