@@ -3,11 +3,15 @@
 import asyncio
 import json
 import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
-from common.ids import new_id
+from common.ids import new_id, purpose_id
 from common.testing.deliver import outbox_events
+from contacts.db import consents
+from contacts.db.consents import ConsentRecord
 
 from tests.integration.contacts import service
 from tests.integration.contacts.service import CONSENT, csv_of, import_file, upload
@@ -186,6 +190,37 @@ async def test_undo_never_raises_the_consent_of_somebody_who_left_or_is_blocked(
     reversing = [row for row in rows if row["source"].startswith("undo of import")]
     assert sorted(row["status"] for row in reversing) == ["subscribed", "subscribed"]
     assert len(rows) == 4 + 4 + 1 + 2, "the ledger only grows"
+
+
+async def test_a_pause_and_an_expiry_come_back_with_the_consent_that_they_bound(client, contacts_db, workspace_id):
+    """What an import wrote over was subscribed, but not now, not for ever, or not any more."""
+    people_ = [f"p{n}@x.example" for n in range(4)]
+    await import_file(client, contacts_db, csv_of(*(f"{one},,,,,," for one in people_), header=HEADER), mapping=MAPPING)
+    ids = {one["email"]: one["id"] for one in (await client.get("/v1/contacts")).json()["items"]}
+    soon, late = datetime.now(UTC) + timedelta(days=30), datetime.now(UTC) + timedelta(days=300)
+    past = datetime.now(UTC) - timedelta(hours=1)
+    bounds = ({"paused_until": soon}, {"expires_at": late}, {"expires_at": past}, {"paused_until": past})
+    async with contacts_db.worker.transaction() as tx:
+        purpose = purpose_id(workspace_id, "newsletter")
+        said = [
+            ConsentRecord(workspace_id, UUID(ids[one]), purpose, "subscribed", "page", None, None, "person", **bound)
+            for one, bound in zip(people_, bounds, strict=True)
+        ]
+        await consents.append(tx, said)
+    left = {**CONSENT, "status": "unsubscribed"}
+    rows = csv_of(*(f"{one},,,,,," for one in people_), header=HEADER)
+    done = await import_file(client, contacts_db, rows, mapping=MAPPING, consent=left)
+    await undo(client, contacts_db, done["id"])
+    async with contacts_db.worker.connection() as connection:
+        stand = {str(row["contact_id"]): row for row in await connection.fetch("select * from consents")}
+    assert [(stand[ids[one]]["status"], stand[ids[one]]["paused_until"], stand[ids[one]]["expires_at"])
+            for one in people_] == [
+        ("subscribed", soon, None), ("subscribed", None, late), ("none", None, None), ("subscribed", None, None),
+    ]  # fmt: skip
+    told = {}
+    for event in await outbox_events(contacts_db.worker, "consent.changed"):
+        told[str(event.data.contact_id)] = event.data
+    assert (told[ids[people_[0]]].status, told[ids[people_[0]]].paused_until) == ("none", soon)
 
 
 async def test_a_removed_person_may_be_imported_again_and_their_old_id_stays_buried(client, contacts_db):

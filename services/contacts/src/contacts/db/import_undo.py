@@ -76,9 +76,16 @@ select c.*, k.status as consent, k.revision as consent_revision,
   exists (select from suppressions x where x.workspace_id = $1 and x.active
              and (x.expires_at is null or x.expires_at > now())
              and ((x.scope = 'address' and x.hash = c.address_hash) or (x.scope = 'domain' and x.hash = c.domain_hash))
-         ) as suppressed
+         ) as suppressed,
+  case when line.paused_until > now() then line.paused_until end as paused_before, line.expires_at as expires_before,
+  coalesce(line.expires_at <= now(), false) as expired_before
 from contacts c
 left join consents k on k.workspace_id = $1 and k.contact_id = c.id and k.purpose_id = $3
+-- the line that decided before the import's own
+left join lateral (
+  select r.paused_until, r.expires_at from consent_records r
+   where r.workspace_id = $1 and r.contact_id = c.id and r.purpose_id = $3 and r.import_id is distinct from $4
+   order by coalesce(r.happened_at, r.at) desc, r.at desc, r.id desc limit 1) line on true
 where c.workspace_id = $1 and c.id = any ($2::uuid[])
 """
 
@@ -172,11 +179,11 @@ async def changed(tx: Connection, workspace_id: UUID, import_id: UUID, after: UU
 
 
 async def now(
-    tx: Connection, workspace_id: UUID, contact_ids: Sequence[UUID], purpose_id: UUID | None
+    tx: Connection, workspace_id: UUID, import_id: UUID, contact_ids: Sequence[UUID], purpose_id: UUID | None
 ) -> dict[UUID, asyncpg.Record]:
     """How the contacts that are still there are now; locked."""
     await tx.execute(_LOCK, workspace_id, contact_ids)
-    return {row["id"]: row for row in await tx.fetch(_NOW, workspace_id, contact_ids, purpose_id)}
+    return {row["id"]: row for row in await tx.fetch(_NOW, workspace_id, contact_ids, purpose_id, import_id)}
 
 
 async def taken(

@@ -64,16 +64,16 @@ def _attributes(
 
 
 def reverse_consent(
-    before: str | None, after: str, now: str | None, *, spoken_since: bool, suppressed: bool
+    before: str | None, after: str, now: str | None, *, spoken_since: bool, suppressed: bool, expired: bool = False
 ) -> tuple[str | None, Kept | None]:
     """The status that a consent goes back to (None: as it is), and why it does not.
 
     An import that is taken back proves nothing either: nobody who left, or whose address is blocked, is made
-    subscribed by it.
+    subscribed by it; nor whose consent would have ended by now (`expired`).
     """
     if now != after or spoken_since:
         return None, Kept("consent", "changed", now)
-    back = before or "none"
+    back = "none" if expired else before or "none"
     if after == "unsubscribed" and suppressed and back != "unsubscribed":
         return None, Kept("consent", "suppressed", now)
     return back, None

@@ -5,6 +5,7 @@ A person the import made goes, unless something has happened with them since: th
 and lose only the import's tags, lists and consent.
 """
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -152,9 +153,10 @@ class _Undo:
                     spoken_since=contact["consent_revision"] != change["consent_revision"]
                     or contact["consent_lines"] != change["consent_lines"],
                     suppressed=contact["suppressed"],
+                    expired=contact["expired_before"],
                 )
                 left += [stays] if stays else []
-                lines += [self._line(contact["id"], back)] if back else []
+                lines += [self._line_back(contact, back)] if back else []
             if values or (lines and lines[-1].contact_id == contact["id"]):
                 written[contact["id"]] = {**self._whole(contact), **values}
             kept += [(contact["id"], one) for one in left]
@@ -178,7 +180,7 @@ class _Undo:
         return _START if gone else None
 
     async def _now(self, tx: Connection, contact_ids: list[UUID]) -> dict[UUID, asyncpg.Record]:
-        return await import_undo.now(tx, self._workspace_id, contact_ids, self._purpose_id)
+        return await import_undo.now(tx, self._workspace_id, self._id, contact_ids, self._purpose_id)
 
     async def _give_up_taken_ids(
         self, tx: Connection, written: dict[UUID, dict[str, Any]], now: dict[UUID, asyncpg.Record]
@@ -215,6 +217,12 @@ class _Undo:
         return ConsentRecord(
             self._workspace_id, contact_id, self._purpose_id, status, f"undo of import {self._id}", None, None, actor
         )
+
+    def _line_back(self, contact: asyncpg.Record, status: str) -> ConsentRecord:
+        line = self._line(contact["id"], status)
+        if status != "subscribed":
+            return line
+        return replace(line, paused_until=contact["paused_before"], expires_at=contact["expires_before"])
 
     @staticmethod
     def _whole(contact: asyncpg.Record) -> dict[str, Any]:
