@@ -7,6 +7,8 @@ from uuid import UUID
 import asyncpg
 from common.db.pool import Connection
 
+from contacts.db import segment_members
+
 # Set-based: one statement per table, whatever the number of people.
 _BURY = """
 insert into tombstones (workspace_id, contact_id, address_hash, request_id)
@@ -29,7 +31,14 @@ BLANK = (
         " where workspace_id = $1 and (first_id = any ($2::uuid[]) or second_id = any ($2::uuid[]))"
     ),
     "delete from segment_snapshot_members where workspace_id = $1 and contact_id = any ($2::uuid[])",
-    "delete from segment_members where workspace_id = $1 and contact_id = any ($2::uuid[])",
+    # Under the lock of who else moves members, so that sizes stay right.
+    (
+        "with gone as (delete from segment_members where workspace_id = $1 and contact_id = any ($2::uuid[])"
+        " returning segment_id)"
+        " update segment_states s set size = size - g.n"
+        " from (select segment_id, count(*) as n from gone group by 1) g"
+        " where s.workspace_id = $1 and s.segment_id = g.segment_id"
+    ),
     "delete from personal_data where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from stage_transitions where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from contact_notes where workspace_id = $1 and contact_id = any ($2::uuid[])",
@@ -63,6 +72,14 @@ BLANK = (
         " where workspace_id = $1 and contact_id = any ($2::uuid[])"
     ),
 )
+
+
+# Whoever changes several segments takes them in this order.
+_LOCK_SIZES = """
+select from segment_states where workspace_id = $1 and segment_id in (
+  select segment_id from segment_members where workspace_id = $1 and contact_id = any ($2::uuid[]))
+ order by segment_id for update
+"""
 
 
 async def insert(
@@ -115,7 +132,9 @@ async def erase(tx: Connection, workspace_id: UUID, contact_ids: Sequence[UUID],
 
 
 async def blank(tx: Connection, workspace_id: UUID, contact_ids: Sequence[UUID]) -> None:
-    """Blank everything about people who have their tombstones."""
+    """Blank everything about people who have their tombstones. The locks: contacts, then segments, then members."""
+    await segment_members.lock(tx, workspace_id)
+    await tx.fetch(_LOCK_SIZES, workspace_id, contact_ids)
     for statement in BLANK:
         await tx.execute(statement, workspace_id, contact_ids)
 
