@@ -20,6 +20,7 @@ PEOPLE = [
     },
     {"email": "jonathan@example.com", "first_name": "Jonathan", "last_name": "Kowalski", "company": "Silk Road Ltd"},
     {"email": "ann.k@example.com", "first_name": "Ann", "last_name": "Karimi", "phone": "+44 20 7946 0018"},
+    {"email": "alireza@example.com", "first_name": "علی\u200cرضا", "last_name": "Müller"},
     {"email": "no-name@example.com"},
 ]
 
@@ -68,6 +69,7 @@ async def found(client: httpx.AsyncClient, q: str) -> list[str]:
         ("+442079460018", ["ann.k"]),
         ("K-7", ["khalid"]),
         ("نیلوفر kowalski", []),  # all the words, not some
+        ("رضا muller", ["alireza"]),  # a part of a joined name; no accent
         ("anx", ["ann.k"]),
         ("zz", []),
     ],

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from contacts.domain.search_words import EXACT, likeness, near, words_of
+from contacts.domain.search_words import EXACT, likeness, near, words_of, words_of_person
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +56,16 @@ def test_words_are_folded_cut_and_each_is_there_once():
     ]  # fmt: skip
     assert words_of(["می‌خواهم"]) == ["میخواهم"]
     assert len(words_of([" ".join(map(str, range(100)))])) == 24
+
+
+def test_accents_do_not_count_in_any_way_of_writing_them():
+    for text in ("José Müller", "Jose\u0301 Mu\u0308ller", "JOSE MULLER"):
+        assert words_of([text]) == ["jose", "muller"]
+    assert words_of(["Łukasz Straße Ømer"]) == ["lukasz", "strasse", "omer"]
+    assert words_of(["مؤمنی", "أحمد", "مُحَمَّد"]) == ["مومنی", "احمد", "محمد"]
+
+
+def test_a_name_is_found_joined_and_apart():
+    for name in ("علی\u200cرضا", "علی رضا"):
+        assert {"علی", "رضا", "علیرضا"} <= set(words_of_person([name, "کریمی"], ["تهران", None]))
+    assert words_of_person([None, None], ["Silk Road"]) == ["silk", "road"]

@@ -23,7 +23,7 @@ Asked = Annotated[
         min_length=1,
         max_length=200,
         pattern=r"^[^\x00]*$",
-        description="words of a name, company or city, or the beginning of an address, a phone or an external id",
+        description="words of a name, company or city, the beginning of an address, a whole phone or external id",
     ),
 ]
 
@@ -33,7 +33,7 @@ async def search_contacts(q: Asked, tx: Tx, caller: Caller, paging: Paging) -> P
     """Contacts that have all the words, the best answers first, at most 500.
 
     Case, diacritics, letter forms of Arabic and Persian and kinds of digits do not count; words of three letters and
-    more may have an error, longer ones two. A change shows here after a second or two.
+    more may have an error. A change shows here after a second or two.
     """
     key = paging.after(float, UUID)
     after = None if key is None or None in key else Found(*key)

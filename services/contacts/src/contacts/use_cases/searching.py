@@ -14,7 +14,7 @@ from common.db.pool import Connection, Database
 
 from contacts.db import search
 from contacts.db.segment_members import Touched
-from contacts.domain.search_words import EXACT, likeness, near, words_of
+from contacts.domain.search_words import EXACT, likeness, near, words_of, words_of_person
 from contacts.domain.segment_mentions import EVERYTHING
 from contacts.errors import NothingToSearch
 
@@ -68,7 +68,11 @@ async def _index(tx: Connection, workspace_id: UUID) -> None:
     await search.lock(tx, workspace_id)
     ids = await search.take(tx, workspace_id, AT_ONCE)
     rows = await search.texts(tx, workspace_id, ids)
-    pairs = [(row["id"], word) for row in rows for word in words_of(row[name] for name in search.FIELDS)]
+    pairs = [
+        (row["id"], word)
+        for row in rows
+        for word in words_of_person((row["first_name"], row["last_name"]), (row["company"], row["city"]))
+    ]
     missing = await search.unknown(tx, workspace_id, sorted({word for _, word in pairs}))
     if missing:
         await search.learn(tx, workspace_id, {word: near(workspace_id, word) for word in missing})
