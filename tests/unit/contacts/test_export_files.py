@@ -26,15 +26,17 @@ numbers = st.integers(-(10**14), 10**14) | st.floats(-1e14, 1e14, allow_nan=Fals
 
 
 def person(**more: Any) -> dict[str, Any]:
-    row = dict.fromkeys(("first_name", "last_name", "language", "timezone", "country", "external_id", "grade"), None)
+    empty = ("first_name", "last_name", "language", "timezone", "country", "external_id", "phone", "company", "city",
+             "owner", "grade")  # fmt: skip
+    row = dict.fromkeys(empty, None)
     return {
         **row, "id": UUID(int=7), "email": "sara@example.com", "stage": "lead", "score": 1.5, "tracking": "none",
-        "created_at": AT, "updated_at": AT, "tags": [], "attributes": {}, "consents": {}, **more,
+        "created_at": AT, "updated_at": AT, "tags": [], "lists": [], "attributes": {}, "consents": {}, **more,
     }  # fmt: skip
 
 
 SARA = person(
-    first_name="سارا", tags=["expo", "نمایشگاه"], consents={NEWSLETTER: "subscribed"},
+    first_name="سارا", tags=["expo", "نمایشگاه"], lists=["VIP, old", "b"], consents={NEWSLETTER: "subscribed"},
     attributes={"city": "=HYPERLINK(1)", "visits": -3, "vip": True, "born": "1990-01-31"},
 )  # fmt: skip
 ALL = columns(ATTRIBUTES, {"newsletter": NEWSLETTER})
@@ -114,7 +116,7 @@ def test_xlsx_keeps_formulas_as_text_booleans_as_booleans_and_says_what_xml_cann
 def test_json_lines_have_objects_lists_and_no_nulls() -> None:
     (line,) = made(write_json_lines, [SARA]).splitlines()
     found = json.loads(line)
-    assert found["tags"] == ["expo", "نمایشگاه"]
+    assert (found["tags"], found["lists"]) == (["expo", "نمایشگاه"], ["VIP, old", "b"])
     assert found["attributes"] == SARA["attributes"]
     assert found["consents"] == {"newsletter": "subscribed"}
     assert "last_name" not in found

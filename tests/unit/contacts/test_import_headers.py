@@ -89,11 +89,11 @@ def test_without_leave_to_create_only_what_is_known_is_mapped() -> None:
 
 
 def test_our_own_export_brings_back_what_a_file_may_set() -> None:
-    columns = ["id", "email", "first_name", "stage", "score", "created_at", "tags", "attributes.city",
+    columns = ["id", "email", "first_name", "owner", "stage", "score", "created_at", "tags", "attributes.city",
                "consent.newsletter"]  # fmt: skip
     assert system(columns) == "barid"
     mapping = suggest(columns, (*FIELDS, TAGS), {}, create_attributes=True)
-    assert mapping == {name: name for name in ("email", "first_name", "tags", "attributes.city")}
+    assert mapping == {name: name for name in ("email", "first_name", "owner", "stage", "tags", "attributes.city")}
 
 
 def test_columns_that_say_who_left_are_told() -> None:

@@ -23,7 +23,7 @@ class StageTransition(BaseModel):
     from_stage: Stage
     to_stage: Stage
     actor: str = Field(description="who did it: user:<id>, token:<id>, or the event that did")
-    cause: str = Field(description="manual, bulk, import, or the event's type")
+    cause: str = Field(description="manual, bulk, import, undo of an import, or the event's type")
     at: datetime
 
 

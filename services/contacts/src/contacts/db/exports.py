@@ -22,10 +22,14 @@ update exports set downloads = downloads + 1, rows = $3, downloaded_by = $4, dow
 """
 
 _ROWS = """
-select c.id, c.email, c.first_name, c.last_name, c.language, c.timezone, c.country, c.external_id, c.stage, c.score,
-       c.grade, c.tracking, c.created_at, c.updated_at, c.tags, c.attributes,
+select c.id, c.email, c.first_name, c.last_name, c.language, c.timezone, c.country, c.external_id, c.phone,
+       c.company, c.city, c.owner, c.stage, c.score, c.grade, c.tracking, c.created_at, c.updated_at,
+       c.tags, c.attributes,
        coalesce((select jsonb_object_agg(k.purpose_id, k.status) from consents k
-                  where k.workspace_id = c.workspace_id and k.contact_id = c.id), '{}') as consents
+                  where k.workspace_id = c.workspace_id and k.contact_id = c.id), '{}') as consents,
+       array(select l.name from list_members m join lists l on l.workspace_id = m.workspace_id and l.id = m.list_id
+              where m.workspace_id = c.workspace_id and m.contact_id = c.id and not l.deleted
+              order by l.name, l.id) as lists
   from contacts c
  where c.workspace_id = $1 and c.id = any($2::uuid[])
  order by c.id

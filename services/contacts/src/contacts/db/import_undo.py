@@ -99,14 +99,15 @@ _WRITE = """
 update contacts c
    set first_name = n.first_name, last_name = n.last_name, language = n.language, timezone = n.timezone,
        country = n.country, external_id = n.external_id, phone = n.phone,
-       phone_normalised = n.phone_normalised, company = n.company, city = n.city, tags = n.tags, tracking = n.tracking,
+       phone_normalised = n.phone_normalised, company = n.company, city = n.city, owner = n.owner, stage = n.stage,
+       tags = n.tags, tracking = n.tracking,
        attributes = (c.attributes - n.attributes) || n.were, revision = c.revision + 1, updated_at = now()
   from (select n.*, coalesce((select jsonb_object_agg(name, h.before -> 'attributes' -> name)
                                 from unnest(n.attributes) name
                                where h.before -> 'attributes' ? name), '{}') as were
           from jsonb_to_recordset($3::text::jsonb) as n (id uuid, first_name text, last_name text, language text,
                timezone text, country text, external_id text, phone text, phone_normalised text, company text,
-               city text, attributes text[], tags text[], tracking text)
+               city text, owner text, stage text, attributes text[], tags text[], tracking text)
           left join import_changes h on h.workspace_id = $1 and h.import_id = $2 and h.contact_id = n.id) n
  where c.workspace_id = $1 and c.id = n.id
 returning c.*

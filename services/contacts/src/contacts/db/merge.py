@@ -17,7 +17,7 @@ from uuid import UUID
 
 from common.db.pool import Connection
 
-from contacts.db.merge_values import values_after, values_of
+from contacts.db.merge_values import columns_of, values_after, values_of
 
 PREPARE_TRANSACTION = """
 set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_seqscan = off;
@@ -58,7 +58,8 @@ src as (
   select s.row, s.contact_id, s.email, s.email_normalised, s.address_hash, s.domain_hash,
          {first_name} as first_name, {last_name} as last_name, {language} as language, {timezone} as timezone,
          {country} as country, {external_id} as external_id, {phone} as phone,
-         {phone_normalised} as phone_normalised, {company} as company, {city} as city, {attributes} as attributes,
+         {phone_normalised} as phone_normalised, {company} as company, {city} as city, {owner} as owner,
+         {stage} as stage, {attributes} as attributes,
          {attributes_filled} as attributes_filled, {attributes_over} as attributes_over, {tags} as tags
     from import_stage s
    where s.import_id = $1 and s.row > $2 and s.row <= $3 and s.code is null)
@@ -88,10 +89,10 @@ with {source},
 added as (
   insert into contacts (workspace_id, id, email, email_normalised, address_hash, domain_hash, first_name, last_name,
                         language, timezone, country, external_id, phone, phone_normalised, company, city,
-                        attributes, tags, tracking, import_id)
+                        attributes, tags, tracking, import_id{more_columns})
   select $4, contact_id, email, email_normalised, address_hash, domain_hash, first_name, last_name,
          language, timezone, country, external_id, phone, phone_normalised, company, city,
-         attributes, tags, coalesce($8::text, 'none'), $1
+         attributes, tags, coalesce($8::text, 'none'), $1{more_values}
     from src
    where (select c.id from contacts c
            where c.workspace_id = $4 and c.email_normalised between src.email_normalised and src.email_normalised
@@ -150,7 +151,7 @@ old as materialized (
          {first_name_to} as first_name_to, {last_name_to} as last_name_to, {language_to} as language_to,
          {timezone_to} as timezone_to, {country_to} as country_to, {external_id_to} as external_id_to,
          {phone_to} as phone_to, {phone_normalised_to} as phone_normalised_to, {company_to} as company_to,
-         {city_to} as city_to, {attributes_to} as attributes_to,
+         {city_to} as city_to, {owner_to} as owner_to, {stage_to} as stage_to, {attributes_to} as attributes_to,
          case when c.tags @> src.tags then c.tags
               else (select array_agg(distinct tag) from unnest(c.tags || src.tags) tag) end as tags_to,
          case when $8::text = 'none' then 'none' else c.tracking end as tracking_to
@@ -165,10 +166,10 @@ old as materialized (
 judged as materialized (
   select old.*,
          (first_name_to, last_name_to, language_to, timezone_to, country_to, external_id_to, phone_to,
-          phone_normalised_to, company_to, city_to, attributes_to, tags_to, tracking_to)
+          phone_normalised_to, company_to, city_to, owner_to, stage_to, attributes_to, tags_to, tracking_to)
          is distinct from
          (first_name, last_name, language, timezone, country, external_id, phone,
-          phone_normalised, company, city, attributes, tags, tracking) as differs,
+          phone_normalised, company, city, owner, stage, attributes, tags, tracking) as differs,
          case when $6::text = 'unsubscribed' and coalesce(consent_now, 'none') <> 'unsubscribed' then $6::text
               when $6::text in ('subscribed', 'pending') and coalesce(consent_now, 'none') = 'none'
                    and not suppressed then $6::text end as consent_to
@@ -179,6 +180,7 @@ written as (
      set first_name = h.first_name_to, last_name = h.last_name_to, language = h.language_to,
          timezone = h.timezone_to, country = h.country_to, external_id = h.external_id_to, phone = h.phone_to,
          phone_normalised = h.phone_normalised_to, company = h.company_to, city = h.city_to,
+         owner = h.owner_to, stage = h.stage_to,
          -- what the file says is nobody's guess any more
          provenance = case when c.provenance = '{{}}' then c.provenance else c.provenance - array_remove(array[
            case when h.country_to is distinct from h.country then 'country' end,
@@ -187,6 +189,9 @@ written as (
          attributes = h.attributes_to, tags = h.tags_to, tracking = h.tracking_to,
          revision = c.revision + 1, updated_at = now()
     from changed h where c.ctid = h.place),
+moved as (
+  insert into stage_transitions (workspace_id, contact_id, id, from_stage, to_stage, actor, cause)
+  select $4, id, gen_random_uuid(), stage, stage_to, $14::text, 'import' from changed where stage <> stage_to),
 current as (
   insert into consents (workspace_id, contact_id, purpose_id, status)
   select $4, id, $7::uuid, consent_to from changed where consent_to is not null
@@ -204,12 +209,12 @@ before as (
   select $4, $1, id, revision + 1,
          jsonb_build_object('first_name', first_name, 'last_name', last_name, 'language', language,
            'timezone', timezone, 'country', country, 'external_id', external_id, 'phone', phone,
-           'phone_normalised', phone_normalised, 'company', company, 'city', city, 'attributes', attributes,
-           'tags', tags, 'tracking', tracking),
+           'phone_normalised', phone_normalised, 'company', company, 'city', city, 'owner', owner,
+           'stage', stage, 'attributes', attributes, 'tags', tags, 'tracking', tracking),
          jsonb_build_object('first_name', first_name_to, 'last_name', last_name_to, 'language', language_to,
            'timezone', timezone_to, 'country', country_to, 'external_id', external_id_to, 'phone', phone_to,
            'phone_normalised', phone_normalised_to, 'company', company_to, 'city', city_to,
-           'attributes', attributes_to, 'tags', tags_to, 'tracking', tracking_to),
+           'owner', owner_to, 'stage', stage_to, 'attributes', attributes_to, 'tags', tags_to, 'tracking', tracking_to),
          consent_now, consent_to, consent_revision + 1,
          case when consent_to is not null then 1 + (
            select count(*) from consent_records k
@@ -225,7 +230,7 @@ told as (
                  h.language_to as language, h.timezone_to as timezone, h.country_to as country,
                  h.external_id_to as external_id, h.phone_to as phone,
                  h.phone_normalised_to as phone_normalised, h.company_to as company, h.city_to as city,
-                 h.owner, h.stage,
+                 h.owner_to as owner, h.stage_to as stage,
                  h.attributes_to as attributes, h.tags_to as tags,
                  h.tracking_to as tracking, h.created_at, h.revision, h.consent_to, h.consent_now from changed h) n),
 consent as (
@@ -313,7 +318,7 @@ class Merge:
         )
         lead_old = LEAD.format(revision="n.revision + 1", consents=_CONSENTS_AFTER)
         self._create = _CREATE.format(
-            source=source, outbox=_OUTBOX, suppressed=_SUPPRESSED.format(of="n"), lead=lead_new
+            source=source, outbox=_OUTBOX, suppressed=_SUPPRESSED.format(of="n"), lead=lead_new, **columns_of(plan)
         )
         self._update = _UPDATE.format(
             source=source,

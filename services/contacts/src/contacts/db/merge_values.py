@@ -3,13 +3,21 @@
 from collections.abc import Collection
 from typing import Any
 
-_TEXTS = ("first_name", "last_name", "language", "timezone", "country", "external_id", "phone", "company", "city")
+from contacts.domain.values import STAGES
+
+_TEXTS = ("first_name", "last_name", "language", "timezone", "country", "external_id", "phone", "company", "city",
+          "owner", "stage")  # fmt: skip
 _CALLED = {
     "overwrite": "case when src.phone is null then c.phone_normalised else src.phone_normalised end",
     "fill": "case when c.phone is null then src.phone_normalised else c.phone_normalised end",
     "keep": "c.phone_normalised",
     "erase": "src.phone_normalised",
 }
+_STAGES = f"array[{', '.join(repr(one) for one in STAGES)}]"
+_LATER_STAGE = (
+    f"case when array_position({_STAGES}, src.stage) > array_position({_STAGES}, c.stage) then src.stage"
+    " else c.stage end"
+)
 _CASTS = {"number": "{}::numeric", "boolean": "(lower({}) = 'true')"}
 _NO_ATTRIBUTES = "case when $5::text[] is not null then '{}'::jsonb end"
 
@@ -35,12 +43,15 @@ def values_after(plan: dict[str, Any]) -> dict[str, str]:
         "fill": "coalesce(c.{0}, src.{0})",
         "keep": "c.{0}",
         "erase": "src.{0}",
+        "forward": _LATER_STAGE,
     }
     policies = plan.get("policies", {})
     found = {
         f"{name}_to": texts[policies.get(name, "overwrite") if name in plan["fields"] else "keep"].format(name)
         for name in _TEXTS
     }
+    if policies.get("stage") == "erase":
+        found["stage_to"] = texts["overwrite"].format("stage")  # everybody is in some stage
     found["phone_normalised_to"] = _CALLED[policies.get("phone", "overwrite") if "phone" in plan["fields"] else "keep"]
     after = "c.attributes"
     erased = [n for n, column in enumerate(plan["attributes"], 1) if column.get("policy") == "erase"]
@@ -50,6 +61,16 @@ def values_after(plan: dict[str, Any]) -> dict[str, str]:
         after = f"src.attributes_filled || {after}"
     found["attributes_to"] = f"{after} || src.attributes_over"
     return found
+
+
+def columns_of(plan: dict[str, Any]) -> dict[str, str]:
+    """Columns and values of new contacts that most files do not set: a million rows should not pay for them."""
+    given = [name for name in ("owner", "stage") if name in plan["fields"]]
+    values = {"owner": "owner", "stage": "coalesce(stage, 'lead')"}
+    return {
+        "more_columns": "".join(f", {name}" for name in given),
+        "more_values": "".join(f", {values[name]}" for name in given),
+    }
 
 
 def _cell(index: int) -> str:

@@ -86,6 +86,8 @@ def suggest(
     best: dict[str, tuple[int, str]] = {}
     for column in columns:
         target, rank = _TARGETS.get(plain(column), ("", 0)) if column else ("", 0)
+        if ours and column in fields:
+            target, rank = column, 0  # `owner`, say, is a member's id in our own files alone
         if target in fields and (target not in best or rank < best[target][0]):
             best[target] = (rank, column)
     chosen = {column: target for target, (_, column) in best.items()}

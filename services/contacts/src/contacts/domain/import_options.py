@@ -32,6 +32,7 @@ class ImportOptions(BaseModel):
 
     `on_conflict`: what becomes of people who are there already: `update`, `skip`, or field by field
     {"default": "overwrite", "first_name": "fill", "attributes.city": "keep"}. Only `erase` lets an empty cell erase.
+    A stage moves on and never back, unless `on_conflict` names it.
     """
 
     model_config = ConfigDict(extra="forbid")

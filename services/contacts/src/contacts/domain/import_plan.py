@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import Literal
 
 from contacts.domain import values
 from contacts.domain.import_headers import suggest
@@ -10,12 +11,16 @@ from contacts.domain.import_options import Policy
 from contacts.domain.values import AttributeType, Definition
 
 FIELDS = ("email", "first_name", "last_name", "language", "timezone", "country", "external_id", "phone", "company",
-          "city")  # fmt: skip
+          "city", "owner", "stage")  # fmt: skip
 TAGS = "tags"
 # Not a column of the file: the reader puts it behind them.
 PHONE_NORMALISED = "phone_normalised"
 CATEGORY_VALUES = 1000
 CATEGORY_CHARACTERS = 100
+
+
+# What becomes of a stage that is there already, unless the options name it: it moves on, and never back.
+FORWARD: Literal["forward"] = "forward"
 
 
 class WrongMapping(ValueError):
@@ -73,7 +78,7 @@ class Plan:
     width: int
     fields: dict[str, int]
     attributes: list[AttributeColumn]
-    policies: dict[str, Policy] = field(default_factory=dict)
+    policies: dict[str, Policy | Literal["forward"]] = field(default_factory=dict)
 
 
 def make_plan(
@@ -127,3 +132,5 @@ def _set_policies(plan: Plan, policies: Mapping[str, Policy]) -> None:
     for column in plan.attributes:
         column.policy = policies.get(f"attributes.{column.name}", default)
     plan.policies = {name: policies.get(name, default) for name in plan.fields if name not in settled}
+    if "stage" in plan.fields and "stage" not in policies and default in ("overwrite", "erase"):
+        plan.policies["stage"] = FORWARD

@@ -72,7 +72,9 @@ class RowReader:
         self._row = header_row
         self._region = region
         self._tags_seen: set[str] = set()
-        checks = {"language": values.language, "country": values.country, "timezone": values.timezone}
+        checks = {
+            "language": values.language, "country": values.country, "timezone": values.timezone, "stage": values.stage,
+        }  # fmt: skip
         self._checked = [
             (plan.fields[name], f"invalid_{name}", _remembering(check))
             for name, check in checks.items()

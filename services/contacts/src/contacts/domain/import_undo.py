@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 PLAIN = ("first_name", "last_name", "language", "timezone", "country", "external_id", "phone", "phone_normalised",
-         "company", "city")  # fmt: skip
+         "company", "city", "owner", "stage")  # fmt: skip
 
 
 class Kept(NamedTuple):
@@ -26,7 +26,7 @@ def restore(
     """
     values: dict[str, Any] = {}
     kept: list[Kept] = []
-    for name in PLAIN:
+    for name in after.keys() & set(PLAIN):  # what was kept by an older release has not all of them
         if before[name] != after[name] and now[name] != before[name]:
             if now[name] == after[name]:
                 values[name] = before[name]

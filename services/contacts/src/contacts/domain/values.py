@@ -12,6 +12,10 @@ from common.contracts.leads import Stage
 AttributeType = Literal["text", "number", "boolean", "date"]
 ATTRIBUTE_TYPES: tuple[AttributeType, ...] = ("text", "number", "boolean", "date")
 STAGES: tuple[Stage, ...] = get_args(Stage)
+_STAGE_NAMES = {
+    "mql": "marketing_qualified", "marketing_qualified_lead": "marketing_qualified", "sql": "sales_qualified",
+    "sales_qualified_lead": "sales_qualified",
+}  # fmt: skip
 TEXT_CHARACTERS = 10_000
 NAME_CHARACTERS = 500
 
@@ -67,6 +71,7 @@ def timezone(text: str) -> str:
 def stage(text: str) -> str:
     """A lifecycle stage, in any case and with any separator. Raises WrongValue."""
     name = re.sub(r"\W+", "_", text.strip().lower())
+    name = _STAGE_NAMES.get(name, name)
     if name not in STAGES:
         raise WrongValue(f"{text[:40]!r} is not a stage; one of {', '.join(STAGES)}")
     return name

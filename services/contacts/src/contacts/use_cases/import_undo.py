@@ -15,7 +15,7 @@ from common.jobs import JobContext, enqueue
 from common.outbox.writer import IMPORT_LANE
 
 from contacts import events
-from contacts.db import consents, import_undo, imports, privacy
+from contacts.db import consents, import_undo, imports, privacy, stages
 from contacts.db.consents import ConsentRecord
 from contacts.domain.import_undo import PLAIN, Kept, restore, reverse_consent
 from contacts.errors import ImportNotFound, ImportNotUndoable
@@ -161,6 +161,7 @@ class _Undo:
                 written[contact["id"]] = {**self._whole(contact), **values}
             kept += [(contact["id"], one) for one in left]
         kept += await self._give_up_taken_ids(tx, written, now)
+        await self._note_stages(tx, written, now)
         await self._tell(tx, written, await consents.append(tx, lines))
         await import_undo.keep(tx, self._workspace_id, self._id, kept)
         await import_undo.count(
@@ -198,6 +199,18 @@ class _Undo:
                 written[contact_id]["external_id"] = is_now
                 kept.append((contact_id, Kept("external_id", "taken", is_now)))
         return kept
+
+    async def _note_stages(
+        self, tx: Connection, written: dict[UUID, dict[str, Any]], now: dict[UUID, asyncpg.Record]
+    ) -> None:
+        moved: dict[str, list[tuple[UUID, str]]] = {}
+        for contact_id, values in written.items():
+            if values["stage"] != now[contact_id]["stage"]:
+                moved.setdefault(values["stage"], []).append((contact_id, now[contact_id]["stage"]))
+        for stage, people in moved.items():
+            await stages.record_all(
+                tx, self._workspace_id, people, stage, self._row["undone_by"] or "", "undo of an import"
+            )
 
     async def _remove(self, tx: Connection, contact_ids: list[UUID]) -> None:
         await import_undo.bury(tx, self._workspace_id, contact_ids, self._id)

@@ -22,6 +22,10 @@ FIELDS: Mapping[str, Kind] = {
     "timezone": "text",
     "country": "text",
     "external_id": "text",
+    "phone": "text",
+    "company": "text",
+    "city": "text",
+    "owner": "text",
     "stage": "text",
     "score": "number",
     "grade": "text",
@@ -31,6 +35,8 @@ FIELDS: Mapping[str, Kind] = {
 }
 TAGS = "tags"
 TAG_SEPARATOR = ","  # no tag has one in it
+LISTS = "lists"
+LIST_SEPARATOR = "\n"  # a list's name may have anything else in it
 ATTRIBUTE, CONSENT = "attributes.", "consent."
 
 
@@ -58,6 +64,7 @@ def columns(
     """All columns, or those wanted, in their order. `purposes`: key → id. Raises UnknownColumn."""
     every = {name: Column(name, kind, _field(name)) for name, kind in FIELDS.items()}
     every[TAGS] = Column(TAGS, "text", _tags)
+    every[LISTS] = Column(LISTS, "text", _lists)
     for name, kind in sorted(attributes.items()):
         key = ATTRIBUTE + name
         every[key] = Column(key, kind if kind in ("number", "boolean") else "text", _attribute(name, kind))
@@ -92,6 +99,10 @@ def _field(name: str) -> Callable[[Row], Cell]:
 
 def _tags(row: Row) -> Cell:
     return TAG_SEPARATOR.join(row["tags"]) or None
+
+
+def _lists(row: Row) -> Cell:
+    return LIST_SEPARATOR.join(row["lists"]) or None
 
 
 def _attribute(name: str, kind: AttributeType) -> Callable[[Row], Cell]:

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 import orjson
 
-from contacts.domain.exports.columns import ATTRIBUTE, CONSENT, TAGS, Column, Row, written
+from contacts.domain.exports.columns import ATTRIBUTE, CONSENT, LISTS, TAGS, Column, Row, written
 from contacts.domain.exports.spreadsheets import GUARDED_ID, guarded
 
 
@@ -43,7 +43,7 @@ def _lines(rows: list[list[str]]) -> bytes:
 
 
 def write_json_lines(columns: Sequence[Column], pages: Iterable[Sequence[Row]], file: IO[bytes]) -> None:
-    """One object a line; attributes and consents as objects, tags as a list; what is empty is left out."""
+    """One object a line; attributes and consents as objects, tags and lists as lists; what is empty is left out."""
     for page in pages:
         file.write(b"".join(orjson.dumps(_document(columns, row)) + b"\n" for row in page))
 
@@ -59,5 +59,5 @@ def _document(columns: Sequence[Column], row: Row) -> dict[str, Any]:
                 found.setdefault(group, {})[column.name.removeprefix(prefix)] = value
                 break
         else:
-            found[column.name] = list(row["tags"]) if column.name == TAGS else value
+            found[column.name] = list(row[column.name]) if column.name in (TAGS, LISTS) else value
     return found
