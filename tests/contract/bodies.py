@@ -32,6 +32,13 @@ _CSV = "Email,City\nsara{n}@example.com,تهران\nnot an address,الرياض\
 
 BODIES: dict[str, Any] = {
     "create_event_definition": {"name": "webinar.attended{n}", "properties": {"minutes": "number"}},
+    "create_occasion": {
+        "kind": "webinar",
+        "title": "وبینار {n}",
+        "starts_at": "2026-01-05T10:00:00Z",
+        "ends_at": "2026-01-05T11:00:00Z",
+    },
+    "add_occasion_attendees": {"status": "attended", "attendees": [{"contact": {"id": "{contact_id}"}}]},
     "create_attribute": {"name": "city{n}", "type": "text"},
     "create_contact_note": {"text": "دیدار در نمایشگاه {n}"},
     "create_bulk_change": {"rule": {"field": "language", "op": "eq", "value": "fa"}, "add_tags": ["expo"]},
@@ -117,6 +124,8 @@ SEEDS: dict[str, tuple[str, ...]] = {
         "create_attribute",
         "create_event_definition",
         "create_event_definition",
+        "create_occasion",
+        "create_occasion",
         *["create_contact"] * 5,
         "create_contact",
         "create_contact",

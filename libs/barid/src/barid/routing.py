@@ -14,6 +14,7 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
         "suppressions",
         "forms",
         "events",
+        "occasions",
         "sources",
         "audiences",
         "privacy-requests",

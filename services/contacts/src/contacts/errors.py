@@ -350,3 +350,15 @@ class NothingToSearch(Invalid):
 
     code = "nothing_to_search"
     remedy = "Ask for part of a name, company or city, or the beginning of an address, phone or external id"
+
+
+class OccasionUnknown(NotFound):
+    """There is no such webinar or event."""
+
+    code = "occasion_not_found"
+
+
+class OccasionTooEarly(Conflict):
+    """Nobody can have attended or missed it yet."""
+
+    code = "occasion_too_early"

@@ -21,6 +21,7 @@ from contacts.use_cases.import_job import fail_import, run_import
 from contacts.use_cases.import_undo import UNDO_JOB, fail_undo, forget_changes, run_undo
 from contacts.use_cases.imports import IMPORT_JOB, TRIAL_JOB
 from contacts.use_cases.live_segments import BUILD_SEGMENT, follow, note_sizes, sweep
+from contacts.use_cases.occasions import close_over
 from contacts.use_cases.parked_events import join_parked, tend_parked
 from contacts.use_cases.personal_data import forget_fetched
 from contacts.use_cases.republish import republish as tell_again
@@ -49,6 +50,7 @@ PERIODICS = (
     Periodic("segment_sizes", 3600.0, note_sizes),
     Periodic("parked_events", 1.0, join_parked),
     Periodic("parked_events_tended", 30.0, tend_parked),
+    Periodic("occasions", 60.0, close_over),
     Periodic("personal_data", 3600.0, forget_fetched),
     Periodic("import_changes", 3600.0, forget_changes),
     Periodic("end_pauses", 60.0, end_pauses),

@@ -13,14 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from contacts.api.event_bodies import Text
 from contacts.db import event_definitions, parked_events
+from contacts.domain import own_events
 from contacts.domain.values import AttributeType
 from contacts.errors import EventDefined, EventNotDefined
 from contacts.use_cases.outside_events import MOST_PARKED, Policy, Unknown, policy_of
 from contacts.use_cases.segments import follow_definition
 
 router = service_router("/events", "events")
-
-_OWN = "email."  # Barid's own events; nobody outside may tell them
 
 EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}(\.[a-z][a-z0-9_]{0,39}){1,3}$")]
 PropertyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -43,8 +42,8 @@ class EventDefinitionCreate(EventDefinitionPut):
     @field_validator("name")
     @classmethod
     def _not_our_own(cls, name: str) -> str:
-        if name.startswith(_OWN):
-            raise ValueError(f"names that begin with {_OWN} are Barid's own")
+        if name.startswith(own_events.PREFIXES):
+            raise ValueError(f"names that begin with {' or '.join(own_events.PREFIXES)} are Barid's own")
         return name
 
 

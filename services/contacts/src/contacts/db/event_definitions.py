@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 from common.db.pool import Connection
 
+from contacts.domain import own_events
 from contacts.domain.values import AttributeType
 
 _INSERT = """
@@ -65,13 +66,14 @@ async def delete(tx: Connection, workspace_id: UUID, name: str) -> None:
 async def definitions(
     tx: Connection, workspace_id: UUID, names: Sequence[str]
 ) -> dict[str, Mapping[str, AttributeType]]:
-    """Name → property → type, of those that are defined."""
+    """Name → property → type, of those that are defined, Barid's own among them."""
     rows = await tx.fetch(
         "select name, properties from event_definitions where workspace_id = $1 and name = any ($2)",
         workspace_id,
         names,
     )
-    return {row["name"]: row["properties"] for row in rows}
+    own = {name: own_events.DEFINED[name] for name in names if name in own_events.DEFINED}
+    return {row["name"]: row["properties"] for row in rows} | own
 
 
 async def policy(tx: Connection, workspace_id: UUID, *, lock: bool = False) -> asyncpg.Record | None:

@@ -17,9 +17,11 @@ from contacts import events
 from contacts.db import event_definitions, outside_events, parked_events
 from contacts.db.outside_events import Happened
 from contacts.db.parked_events import Waiting
+from contacts.domain import own_events
 from contacts.domain.addresses import Address, Addresses, NotAnAddress
 from contacts.domain.values import TEXT_CHARACTERS, AttributeType, Definition, WrongValue, attribute
 from contacts.errors import InvalidEvents, TooManyParked
+from contacts.use_cases import attendance
 from contacts.use_cases.contacts import create_unknown
 
 MOST_ERRORS = 100
@@ -91,11 +93,17 @@ async def policy_of(tx: Connection, workspace_id: UUID, *, lock: bool = False) -
     return Policy(row["unknown_contacts"], row["keep_days"], row["revision"]) if row else Policy()
 
 
-async def take_events(tx: Connection, workspace_id: UUID, addresses: Addresses, told: Sequence[Told]) -> Taken:
-    """Store events; of two with the same id the first stands. Raises InvalidEvents, TooManyParked."""
+async def take_events(
+    tx: Connection, workspace_id: UUID, addresses: Addresses, told: Sequence[Told], *, own: bool = False
+) -> Taken:
+    """Store events; of two with the same id the first stands. `own`: they are Barid's, which nobody outside may tell.
+
+    Raises InvalidEvents, TooManyParked.
+    """
     errors: list[dict[str, Any]] = []
     bad: set[Place] = set()
-    defined = await event_definitions.definitions(tx, workspace_id, sorted({one.type for one in told}))
+    types = sorted({one.type for one in told if own or one.type not in own_events.DEFINED})
+    defined = await event_definitions.definitions(tx, workspace_id, types)
     latest = datetime.now(UTC) + _CLOCKS_DIFFER
     typed: dict[str, Address] = {}
     for one in told:
@@ -137,14 +145,15 @@ async def take_events(tx: Connection, workspace_id: UUID, addresses: Addresses, 
             email, digest = (value, typed[value].hash) if kind == "email" else (None, None)
             external = value if kind == "external_id" else None
             waiting.append(Waiting(event_id, one.type, one.occurred_at, one.properties, email, digest, external))
-    stored = len(await store(tx, workspace_id, happened))
+    # In this order, as the job that stores what was parked has them.
     parked = await _park(tx, workspace_id, waiting, timedelta(days=policy.keep_days))
+    stored = len(await store(tx, workspace_id, happened))
     return Taken(stored, len(told) - stored - parked - ignored, parked, ignored, created)
 
 
 async def store(tx: Connection, workspace_id: UUID, happened: Sequence[Happened]) -> list[Happened]:
     """Store events of known contacts as activity, and tell of those that were new."""
-    new = await outside_events.add(tx, workspace_id, happened)
+    new = await outside_events.add(tx, workspace_id, await attendance.changes(tx, workspace_id, happened))
     await events.publish(tx, [events.contact_did(workspace_id, one) for one in new])
     return new
 
