@@ -18,6 +18,8 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
         "sources",
         "audiences",
         "privacy-requests",
+        "retention",
+        "data-quality",
     ),
     "campaigns": (
         "workspaces",

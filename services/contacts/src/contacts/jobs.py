@@ -15,6 +15,7 @@ from contacts.use_cases.audiences import FREEZE_AUDIENCE
 from contacts.use_cases.bulk import BULK_CHANGE
 from contacts.use_cases.confirmations import forget_old
 from contacts.use_cases.consents import end_expired, end_pauses
+from contacts.use_cases.data_quality import reckon_everywhere
 from contacts.use_cases.duplicates import find_everywhere
 from contacts.use_cases.enrichment import enrich_everywhere
 from contacts.use_cases.import_job import fail_import, run_import
@@ -25,6 +26,7 @@ from contacts.use_cases.occasions import close_over
 from contacts.use_cases.parked_events import join_parked, tend_parked
 from contacts.use_cases.personal_data import forget_fetched
 from contacts.use_cases.republish import republish as tell_again
+from contacts.use_cases.retention import enforce_everywhere
 from contacts.use_cases.segment_snapshots import FREEZE_SNAPSHOT
 from contacts.use_cases.suppressions import lift_expired
 
@@ -43,6 +45,8 @@ PERIODICS = (
     Periodic("lift_expired_suppressions", 60.0, lift_expired),
     Periodic("duplicates", 6 * 3600.0, find_everywhere),
     Periodic("enrichment", 60.0, enrich_everywhere, lease_s=20),
+    Periodic("data_quality", 3600.0, reckon_everywhere, lease_s=20),
+    Periodic("retention", 3600.0, enforce_everywhere, lease_s=20),
     Periodic("segment_members", 0.1, follow, lease_s=5),
     Periodic("search", 0.5, searching.follow, lease_s=5),
     Periodic("search_words", 24 * 3600.0, searching.forget_unused),
