@@ -6,10 +6,13 @@ from uuid import uuid4
 import httpx
 import pytest_asyncio
 from contacts.use_cases.audiences import step
+from contacts.use_cases.bulk import BULK_CHANGE
 
 from tests.fixtures.access import TestKeys
 from tests.integration.contacts import people
 from tests.integration.contacts.people import Someone
+from tests.integration.contacts.service import csv_of, finished, jobs_running, upload
+from tests.integration.contacts.test_live_segments import run_until_done
 
 MEMBER = uuid4()
 
@@ -71,6 +74,54 @@ async def test_a_full_list_takes_nobody_and_keeps_whom_it_has(client, contacts_d
     assert (fallen.json()["member_limit"], len((await client.get(members)).json()["items"])) == (1, 2)
     free = await client.patch(f"/v1/lists/{made['id']}", json={"member_limit": None, "owner": None})
     assert (free.json()["member_limit"], free.json()["owner"]) == (None, None)
+
+
+async def test_imports_and_bulk_changes_keep_to_a_lists_limit_and_to_the_own_lists(
+    client, contributor, contacts_db, workspace_id
+):
+    shared = await _list(client, name="newsletter")
+    given = await _list(client, name="given", owner=str(MEMBER), member_limit=2)
+    rows = [f"{n}@x.example" for n in range(3)]
+
+    async def send(who, addresses, made):
+        return await upload(
+            who, csv_of(*addresses, header="Email"), mapping={"Email": "email"}, consent=None, create_attributes=False,
+            list_ids=[made["id"]],
+        )  # fmt: skip
+
+    async def on_it():
+        items = (await client.get(f"/v1/lists/{given['id']}/members")).json()["items"]
+        return sorted(one["email"] for one in items)
+
+    foreign = await send(contributor, rows, shared)
+    assert (foreign.status_code, foreign.json()["code"]) == (404, "list_not_found")
+    full = await send(contributor, rows, given)
+    assert (full.status_code, full.json()["code"], full.json()["params"]["limit"]) == (409, "list_full", 2)
+    assert (await client.get("/v1/contacts")).json()["items"] == [], "nothing stays of what is refused"
+    # Both fit when they are sent, together they do not.
+    both = [await send(contributor, one, given) for one in ([rows[0], rows[0], rows[1]], [rows[1], rows[2]])]
+    assert [one.status_code for one in both] == [202, 202]
+    async with jobs_running(contacts_db):
+        assert {(await finished(client, one.json()["id"]))["status"] for one in both} == {"completed"}
+    assert len(await on_it()) == 2
+    assert len((await client.get("/v1/contacts")).json()["items"]) == 3
+
+    everybody = {"rule": {"all": []}, "add_to_list": given["id"]}
+    full = await contributor.post("/v1/contacts/bulk", json=everybody)
+    assert (full.status_code, full.json()["code"]) == (409, "list_full")
+    raised = await client.patch(f"/v1/lists/{given['id']}", json={"member_limit": 3})
+    assert raised.status_code == 200
+    assert (await contributor.post("/v1/contacts/bulk", json=everybody)).status_code == 202
+    # By the time the job runs there is less room.
+    assert (await client.patch(f"/v1/lists/{given['id']}", json={"member_limit": 2})).status_code == 200
+    await run_until_done(contacts_db.worker, BULK_CHANGE)
+    assert len(await on_it()) == 2
+    for rule in ({"list": shared["id"]}, {"not": {"any": [{"list": shared["id"]}]}}):
+        for path in ("/v1/segments/preview", "/v1/contacts/bulk"):
+            body = {"rule": rule, **({"add_tags": ["x"]} if path.endswith("bulk") else {})}
+            assert (await contributor.post(path, json=body)).status_code == 404
+    preview = await contributor.post("/v1/segments/preview", json={"rule": {"list": given["id"]}})
+    assert preview.json()["count"] == 2
 
 
 async def test_an_audience_takes_those_added_first_and_says_why_the_others_are_not_in_it(contacts_db, workspace_id):

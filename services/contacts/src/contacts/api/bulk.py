@@ -17,7 +17,7 @@ from contacts.api.rule_documents import RuleDocument
 from contacts.api.schemas import Key
 from contacts.db.bulk import Change
 from contacts.domain.import_options import Tag
-from contacts.errors import BulkChangeNotFound, BulkChangeOver, InvalidRule, ListUnknown, SegmentUnknown
+from contacts.errors import BulkChangeNotFound, BulkChangeOver, InvalidRule, ListFull, ListUnknown, SegmentUnknown
 from contacts.use_cases.bulk import NewBulkChange, cancel_bulk_change, find_bulk_change, start_bulk_change
 
 router = service_router("/contacts/bulk", "contacts")
@@ -74,7 +74,7 @@ class BulkOut(BaseModel):
     status_code=202,
     operation_id="create_bulk_change",
     dependencies=[allow("contacts:write")],
-    responses=problems(SegmentUnknown, ListUnknown, InvalidRule, Forbidden),
+    responses=problems(SegmentUnknown, ListUnknown, ListFull, InvalidRule, Forbidden),
 )
 async def create_bulk_change(
     body: BulkCreate, tx: Tx, caller: Caller, actor: ActingCaller, response: Response

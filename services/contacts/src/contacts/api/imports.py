@@ -17,7 +17,7 @@ from fastapi import Form, Request, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from contacts.api.deps import ActingCaller, Pepper
+from contacts.api.deps import ActingCaller, Pepper, only_of
 from contacts.api.import_options import read_options
 from contacts.db import import_undo, imports
 from contacts.domain.import_files import REJECT_COLUMNS
@@ -26,6 +26,7 @@ from contacts.errors import (
     ImportNotRunning,
     ImportNotUndoable,
     InvalidMapping,
+    ListFull,
     ListUnknown,
     MissingColumn,
     TooManyTags,
@@ -39,7 +40,7 @@ from contacts.use_cases.imports import accept_upload, cancel_import
 router = service_router("/imports", "imports")
 
 MAX_BYTES = 2 * 1024**3
-_PLAN_PROBLEMS = (MissingColumn, InvalidMapping, UnknownAttribute, UnknownPurpose, ListUnknown, TooManyTags)
+_PLAN_PROBLEMS = (MissingColumn, InvalidMapping, UnknownAttribute, UnknownPurpose, ListUnknown, ListFull, TooManyTags)
 _REJECTS_AT_ONCE = 2000
 _PROGRESS_S = 0.5
 _OVER = ("completed", "failed", "cancelled")
@@ -129,7 +130,14 @@ async def create_import(
     wanted = read_options(options)
     async with db.transaction(caller.workspace_id) as tx:
         import_id = await accept_upload(
-            tx, caller.workspace_id, file.file, file.filename or "", wanted, pepper=pepper, actor=actor.name
+            tx,
+            caller.workspace_id,
+            file.file,
+            file.filename or "",
+            wanted,
+            pepper=pepper,
+            actor=actor.name,
+            only_of=only_of(caller),
         )
     return ImportAccepted(id=import_id)
 

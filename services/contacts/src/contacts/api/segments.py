@@ -13,6 +13,7 @@ from common.web.route import Caller, Tx, allow, service_router
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from contacts.api.deps import only_of
 from contacts.api.rule_documents import RuleDocument
 from contacts.db import segment_members, segment_states, segments
 from contacts.errors import (
@@ -157,7 +158,9 @@ async def create_segment(body: SegmentCreate, tx: Tx, caller: Caller, response: 
 )
 async def preview_segment(body: SegmentPreviewRequest, tx: Tx, caller: Caller) -> SegmentPreview:
     """Count a rule without storing it."""
-    found, rows = await use_cases.preview(tx, caller.workspace_id, body.rule, datetime.now(UTC))
+    found, rows = await use_cases.preview(
+        tx, caller.workspace_id, body.rule, datetime.now(UTC), only_of=only_of(caller)
+    )
     return SegmentPreview(count=found, sample=[SampleContact.model_validate(dict(row)) for row in rows])
 
 

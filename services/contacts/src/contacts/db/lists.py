@@ -8,13 +8,17 @@ import asyncpg
 from common.db.pool import Connection
 
 
-async def unknown(tx: Connection, workspace_id: UUID, list_ids: Sequence[UUID]) -> list[UUID]:
-    """Those of the ids that are no list of this workspace."""
+async def unknown(
+    tx: Connection, workspace_id: UUID, list_ids: Sequence[UUID], only_of: str | None = None
+) -> list[UUID]:
+    """Those of the ids that are no list of this workspace; with `only_of`, none of this member's."""
     rows = await tx.fetch(
         "select wanted.id from unnest($2::uuid[]) wanted(id) where not exists"
-        " (select from lists l where l.workspace_id = $1 and l.id = wanted.id and not l.deleted)",
+        " (select from lists l where l.workspace_id = $1 and l.id = wanted.id and not l.deleted"
+        "   and ($3::text is null or coalesce(l.owner, l.created_by) = $3))",
         workspace_id,
         list_ids,
+        only_of,
     )
     return [row["id"] for row in rows]
 
@@ -153,6 +157,61 @@ async def limited(tx: Connection, workspace_id: UUID, list_ids: Sequence[UUID]) 
         list_ids,
     )
     return {row["id"]: row["member_limit"] for row in rows}
+
+
+_LOCK_LIMITED = """
+select id, member_limit from lists
+ where workspace_id = $1 and id = any($2::uuid[]) and member_limit is not null order by id for update
+"""
+_NEW_OF_IMPORT = """
+select count(*) from (select distinct email_normalised from import_stage where import_id = $3 and code is null) s
+ where not exists (select from contacts c join list_members m on m.workspace_id = $1 and m.contact_id = c.id
+                    where c.workspace_id = $1 and c.email_normalised = s.email_normalised and m.list_id = $2)
+"""
+_TRIM = """
+delete from list_members where ctid = any(array(
+  select ctid from list_members where workspace_id = $1 and list_id = $2 and import_id = $3
+   order by added_at desc, contact_id desc
+   limit greatest(0, (select count(*) from list_members where workspace_id = $1 and list_id = $2) - $4)))
+"""
+_ADD_WITHIN = """
+insert into list_members (workspace_id, list_id, contact_id)
+select $1, $2, id from (select distinct unnest($3::uuid[]) id) ids
+ where not exists (select from list_members m where m.workspace_id = $1 and m.list_id = $2 and m.contact_id = ids.id)
+ order by id limit greatest(0, $4 - (select count(*) from list_members where workspace_id = $1 and list_id = $2))
+on conflict do nothing
+"""
+
+
+async def lock_limited(tx: Connection, workspace_id: UUID, list_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Those of the lists that may hold only so many, and how many; nobody else adds to them meanwhile."""
+    rows = await tx.fetch(_LOCK_LIMITED, workspace_id, list_ids) if list_ids else []
+    return {row["id"]: row["member_limit"] for row in rows}
+
+
+async def size(tx: Connection, workspace_id: UUID, list_id: UUID) -> int:
+    """How many are on a list."""
+    found: int = await tx.fetchval(
+        "select count(*) from list_members where workspace_id = $1 and list_id = $2", workspace_id, list_id
+    )
+    return found
+
+
+async def new_of_import(tx: Connection, workspace_id: UUID, list_id: UUID, import_id: UUID) -> int:
+    """How many people of a staged file are not on a list."""
+    found: int = await tx.fetchval(_NEW_OF_IMPORT, workspace_id, list_id, import_id)
+    return found
+
+
+async def trim(tx: Connection, workspace_id: UUID, list_id: UUID, import_id: UUID, limit: int) -> None:
+    """Take off a locked list whom an import put there beyond its limit."""
+    await tx.execute(_TRIM, workspace_id, list_id, import_id, limit)
+
+
+async def add_within(tx: Connection, workspace_id: UUID, list_id: UUID, contact_ids: Sequence[UUID], limit: int) -> int:
+    """Put contacts on a locked list, as far as there is room; how many."""
+    done = await tx.execute(_ADD_WITHIN, workspace_id, list_id, contact_ids, limit)
+    return int(done.rsplit(" ", 1)[1])
 
 
 async def remove(tx: Connection, workspace_id: UUID, list_id: UUID, contact_ids: Sequence[UUID]) -> int:

@@ -18,7 +18,7 @@ from contacts.db.bulk import Change
 from contacts.domain.segment_binding import Bound
 from contacts.errors import BulkChangeNotFound, BulkChangeOver, ListUnknown, SegmentUnknown
 from contacts.use_cases.consents import Actor
-from contacts.use_cases.lists import own_list
+from contacts.use_cases.lists import full, own_list
 from contacts.use_cases.segment_rules import usable
 
 BULK_JOB = "bulk_change"
@@ -44,7 +44,7 @@ async def start_bulk_change(
 ) -> Job:
     """Queue the job. A segment's rule is kept as it is now.
 
-    Raises SegmentUnknown, ListUnknown, InvalidRule, Forbidden.
+    Raises SegmentUnknown, ListUnknown, ListFull, InvalidRule, Forbidden.
     """
     rule = wanted.rule
     if wanted.segment_id is not None:
@@ -53,12 +53,15 @@ async def start_bulk_change(
             raise SegmentUnknown
         rule = segment["rule"]
     if wanted.list_id is not None:
-        if await lists.unknown(tx, workspace_id, [wanted.list_id]):
+        if await lists.unknown(tx, workspace_id, [wanted.list_id], only_of):
             raise ListUnknown
         rule = {"list": str(wanted.list_id)}
-    await usable(tx, workspace_id, rule)
+    # A stored segment may name lists that a contributor does not see.
+    await usable(tx, workspace_id, rule, only_of=None if wanted.segment_id is not None else only_of)
     for list_id in filter(None, (wanted.add_to_list, wanted.remove_from_list)):
         await own_list(tx, workspace_id, list_id, only_of, shared=True)
+    if wanted.add_to_list is not None:
+        await _require_room(tx, workspace_id, wanted.add_to_list, rule)
     args = {
         "rule": rule,
         "change": asdict(wanted.change),
@@ -70,6 +73,18 @@ async def start_bulk_change(
     job = await get_job(tx, await enqueue(tx, BULK_JOB, args, workspace_id=workspace_id))
     assert job is not None  # noqa: S101
     return job
+
+
+async def _require_room(tx: Connection, workspace_id: UUID, list_id: UUID, rule: Any) -> None:
+    limit = (await lists.lock_limited(tx, workspace_id, [list_id])).get(list_id)
+    if limit is None:
+        return
+    newcomers = await usable(tx, workspace_id, {"all": [rule, {"list": str(list_id), "op": "not_member"}]})
+    await segments.limit_time(tx, LOOKUP_S)
+    if await segments.count(tx, workspace_id, newcomers, datetime.now(UTC)) > limit - await lists.size(
+        tx, workspace_id, list_id
+    ):
+        raise full(limit)
 
 
 async def find_bulk_change(tx: Connection, workspace_id: UUID, job_id: UUID) -> Job:
@@ -125,13 +140,20 @@ async def _count(ctx: JobContext, tx: Connection, rule: Bound, now: datetime) ->
 async def _change_range(
     tx: Connection, ctx: JobContext, workspace_id: UUID, ids: Sequence[UUID], change: Change
 ) -> tuple[int, int]:
+    added_to = ctx.args["add_to_list"]
+    # Lists before contacts, as everywhere. Of who came to match since, only those are added for whom there is room.
+    limits = await lists.lock_limited(tx, workspace_id, [UUID(added_to)] if added_to else [])
     there = await contacts.lock_all(tx, [workspace_id] * len(ids), ids)
     kept = sorted(contact_id for _, contact_id in there)
     members, changed = 0, await bulk.change(tx, workspace_id, kept, change, ctx.args["actor"], "bulk")
     # A list that was deleted meanwhile gets no members.
     for key, act in (("add_to_list", lists.add), ("remove_from_list", lists.remove)):
         if ctx.args[key] and await lists.kept(tx, workspace_id, UUID(ctx.args[key])):
-            members += await act(tx, workspace_id, UUID(ctx.args[key]), kept)
+            list_id = UUID(ctx.args[key])
+            if act is lists.add and list_id in limits:
+                members += await lists.add_within(tx, workspace_id, list_id, kept, limits[list_id])
+            else:
+                members += await act(tx, workspace_id, list_id, kept)
     return changed, members
 
 

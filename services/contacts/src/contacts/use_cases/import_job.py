@@ -14,7 +14,7 @@ import asyncpg
 from common.db.pool import Connection
 from common.jobs import JobContext
 
-from contacts.db import imports
+from contacts.db import imports, lists
 from contacts.db.merge import PREPARE_FOLD, PREPARE_TRANSACTION, Merge
 
 RANGE_ROWS = 5000
@@ -90,8 +90,14 @@ async def _merge_range(
     async with AsyncExitStack() as until_committed:
         async with ctx.db.transaction() as tx:
             await tx.execute(PREPARE_TRANSACTION)
+            # Nobody else adds to these meanwhile: who comes when the list is full is not put on it.
+            limits = await lists.lock_limited(
+                tx, row["workspace_id"], [UUID(one) for one in row["options"]["list_ids"]]
+            )
             do = merge.rehearse if row["dry_run"] else merge.merge
             merged = await do(tx, start, start + RANGE_ROWS, update=update)
+            for list_id, limit in limits.items():
+                await lists.trim(tx, row["workspace_id"], list_id, row["id"], limit)
             if not await imports.count(tx, row["workspace_id"], row["id"], merged):
                 raise _NotRunning
             await until_committed.enter_async_context(state.lock)

@@ -19,6 +19,7 @@ from contacts.domain.import_rows import RowReader
 from contacts.domain.tables import Table, Unreadable
 from contacts.errors import ImportNotFound, ImportNotRunning, ListUnknown
 from contacts.use_cases.import_problems import unreadable, unusable
+from contacts.use_cases.lists import full
 from contacts.use_cases.purposes import resolve_purpose
 
 IMPORT_JOB = "import"
@@ -36,17 +37,19 @@ async def accept_upload(
     *,
     pepper: bytes,
     actor: str,
+    only_of: str | None = None,
 ) -> UUID:
     """Stage a file and enqueue its merging; durable with the transaction. Nothing stays of a file that is refused.
 
-    Raises what import_problems tells of, ListUnknown and UnknownPurpose.
+    `only_of`: a contributor, who may fill the own lists only. Raises what import_problems tells of, ListUnknown,
+    ListFull and UnknownPurpose.
     """
     import_id = new_id()
     plan_extras: dict[str, Any] = {}
     if options.consent is not None:
         purpose = await resolve_purpose(tx, workspace_id, options.consent.purpose)
         plan_extras = {"purpose_id": str(purpose.id), "wording_version": purpose.version}
-    missing = await lists.unknown(tx, workspace_id, options.list_ids)
+    missing = await lists.unknown(tx, workspace_id, options.list_ids, only_of)
     if missing:
         raise ListUnknown(list_id=str(missing[0]), mend="Create the list first, or leave it out of list_ids")
     known = await attributes.definitions(tx, workspace_id)
@@ -59,6 +62,10 @@ async def accept_upload(
         raise unreadable(error) from error
     except WrongMapping as error:
         raise unusable(error) from error
+    for list_id, limit in (await lists.limited(tx, workspace_id, options.list_ids)).items():
+        room = limit - await lists.size(tx, workspace_id, list_id)
+        if await lists.new_of_import(tx, workspace_id, list_id, import_id) > room:
+            raise full(limit)
     if not options.dry_run:
         await _define_attributes(tx, workspace_id, plan)
     await imports.insert(

@@ -76,10 +76,15 @@ async def add_members(
     await _no_strangers(tx, workspace_id, contact_ids)
     added = await lists.add(tx, workspace_id, list_id, contact_ids)
     if added and limit is not None and await lists.is_over(tx, workspace_id, list_id, limit):
-        raise ListFull(
-            f"This list may hold {limit} contacts; nobody was added", limit=limit, mend="Take others off it first"
-        )
+        raise full(limit)
     return added
+
+
+def full(limit: int) -> ListFull:
+    """Why nobody was added."""
+    return ListFull(
+        f"This list may hold {limit} contacts; nobody was added", limit=limit, mend="Take others off it first"
+    )
 
 
 async def remove_members(

@@ -30,8 +30,10 @@ async def usable(
     attributes: Mapping[str, Attribute] | None = None,
     *,
     own_id: UUID | None = None,
+    only_of: str | None = None,
 ) -> Bound:
-    """The rule, checked against the workspace. `own_id`: the segment whose rule it is to be.
+    """The rule, checked against the workspace. `own_id`: the segment whose rule it is to be. `only_of`: a contributor,
+    for whom there are the own lists only.
 
     The rules of segments that it names are part of it: so it means the same at every moment, whether or not their
     members have been found yet. Raises InvalidRule, ListUnknown, SegmentUnknown,
@@ -42,7 +44,10 @@ async def usable(
     whole = (rule, *(other for _, other in others.values()))
     await _snapshots_are_frozen(tx, workspace_id, {one for each in whole for one in referenced_snapshots(each)})
     named = sorted({one for each in whole for one in referenced_lists(each)})
-    if named and (missing := await lists.unknown(tx, workspace_id, named)):
+    missing = await lists.unknown(tx, workspace_id, named) if named else []
+    if only_of is not None and not missing:
+        missing = await lists.unknown(tx, workspace_id, sorted(referenced_lists(rule)), only_of)
+    if missing:
         raise ListUnknown(
             f"the rule names the list {missing[0]}, which is not in this workspace",
             mend="name a list of GET /v1/lists",

@@ -88,10 +88,15 @@ async def delete_segment(tx: Connection, workspace_id: UUID, segment_id: UUID, i
 
 
 async def preview(
-    tx: Connection, workspace_id: UUID, document: Any, now: datetime, timeout_s: float = PREVIEW_S
+    tx: Connection,
+    workspace_id: UUID,
+    document: Any,
+    now: datetime,
+    timeout_s: float = PREVIEW_S,
+    only_of: str | None = None,
 ) -> tuple[int, list[asyncpg.Record]]:
     """How many the rule holds for, and some of them. Raises InvalidRule, ListUnknown, PreviewTooSlow."""
-    rule = await usable(tx, workspace_id, document)
+    rule = await usable(tx, workspace_id, document, only_of=only_of)
     await segments.limit_time(tx, timeout_s)
     try:
         found = await segments.count(tx, workspace_id, rule, now)
