@@ -7,10 +7,11 @@ from typing import Any
 
 import dkim
 import httpx
+from common.sealing import Sealer
+from common.settings import DEVELOPMENT_SEALING_KEYS
 from common.testing.deliver import deliver
-from delivery.domain.sealing import Sealer
 from delivery.main import create_app
-from delivery.settings import DEVELOPMENT_SEALING_KEYS, Settings
+from delivery.settings import Settings
 from delivery.use_cases.signing import DomainKeys, Signer
 
 from tests.fixtures.dns_server import DnsServer

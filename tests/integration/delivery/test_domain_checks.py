@@ -6,9 +6,9 @@ import dns.resolver
 import pytest
 from common.errors import Misconfigured
 from common.ids import new_id
+from common.sealing import Sealer
 from delivery.dns.resolver import DnsUnavailable, MailHost, Resolver
 from delivery.domain.domain_checks import Facts, judge_dmarc
-from delivery.domain.sealing import Sealer
 from delivery.settings import Settings
 from delivery.use_cases import domains
 from delivery.use_cases.domain_checks import look

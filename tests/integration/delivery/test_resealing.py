@@ -6,8 +6,8 @@ import os
 import pytest
 from common.errors import Misconfigured
 from common.ids import new_id
+from common.sealing import Sealer
 from delivery.domain.domain_checks import Facts
-from delivery.domain.sealing import Sealer
 from delivery.jobs import reseal as command
 from delivery.settings import Settings
 from delivery.use_cases import domains, provider_events, ways

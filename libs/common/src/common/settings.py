@@ -15,6 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from common.contracts.addresses import InvalidAddress, a_label
 from common.errors import Misconfigured
 
+# Known to everybody: typed text, which production refuses.
+DEVELOPMENT_SEALING_KEYS = "development:c2VhbHMgbm90aGluZyBidXQgZGV2ZWxvcG1lbnQhISE="
+_AES_256 = 32
 _secrets_dir = os.environ.get("BARID_SECRETS_DIR")
 _DOMAIN = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 SECRETS_DIR = Path(_secrets_dir) if _secrets_dir else None
@@ -146,6 +149,29 @@ class ServiceSettings(SharedSettings):
         if value is None:
             raise Misconfigured(f"{variable(type(self), field)} is not set")
         return value.get_secret_value()
+
+
+class SealingSettings(ServiceSettings):
+    """Of services that keep others' secrets."""
+
+    sealing_keys: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="BARID_SEALING_KEYS",
+        description="<key id>:<base64 of 32 bytes>, the newest first; seals secrets at rest; needed in production",
+    )
+
+    def sealing_key_ring(self) -> dict[str, bytes]:
+        """Key id → key, the one that seals first; without one, the development's. Raises Misconfigured."""
+        text = self.sealing_keys.get_secret_value()
+        if not text and self.environment == "production":
+            raise Misconfigured("BARID_SEALING_KEYS is not set (`barid settings --secrets` makes one)")
+        ring = key_ring("BARID_SEALING_KEYS", text or DEVELOPMENT_SEALING_KEYS)
+        for key_id, key in ring.items():
+            if len(key) != _AES_256 or not 0 < len(key_id.encode()) < 256:
+                raise Misconfigured(
+                    f"BARID_SEALING_KEYS must hold <key id>:<base64 of {_AES_256} bytes>, the newest first"
+                )
+        return ring
 
 
 def variable(model: type[BaseSettings], field: str) -> str:

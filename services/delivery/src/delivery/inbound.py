@@ -9,12 +9,12 @@ from common import metrics
 from common.db.pool import Database
 from common.link_tokens import TokenKeys
 from common.production import known_password
+from common.sealing import Sealer
 from common.web.server import listen
 
 from delivery.api.lmtp import listen_lmtp
 from delivery.domain.claims import Matcher
 from delivery.domain.return_path import ReturnPaths
-from delivery.domain.sealing import Sealer
 from delivery.inboxes import open_inbox
 from delivery.settings import Settings
 from delivery.smtp.route import platform_route

@@ -7,11 +7,11 @@ from common import metrics
 from common.db.pool import Database
 from common.errors import Misconfigured
 from common.jobs import Periodic, run_jobs
+from common.sealing import Sealer
 from common.web.idempotency import forget_old_keys
 
 from delivery.dns.resolver import Resolver
 from delivery.domain.domain_checks import Facts
-from delivery.domain.sealing import Sealer
 from delivery.settings import Settings
 from delivery.use_cases.domains import check_due
 from delivery.use_cases.resealing import reseal as reseal_all

@@ -9,9 +9,9 @@ from random import Random
 from common.clock import SYSTEM_CLOCK
 from common.db.pool import BY_KEY, Database
 from common.link_tokens import TokenKeys
+from common.sealing import Sealer
 
 from delivery.domain.return_path import ReturnPaths
-from delivery.domain.sealing import Sealer
 from delivery.settings import Settings
 from delivery.smtp.dkim_keys import load_keys
 from delivery.smtp.route import platform_route

@@ -3,6 +3,7 @@
 import asyncio
 
 from common.link_tokens import TokenKeys
+from common.sealing import Sealer
 from common.web.app import create_app as create_base_app
 from common.web.server import serve
 from fastapi import FastAPI
@@ -12,7 +13,6 @@ from delivery.dns.resolver import Resolver
 from delivery.domain.claims import Matcher
 from delivery.domain.domain_checks import Facts
 from delivery.domain.return_path import ReturnPaths
-from delivery.domain.sealing import Sealer
 from delivery.settings import Settings
 from delivery.use_cases.amazon import Amazon
 from delivery.use_cases.provider_events import ProviderEvents

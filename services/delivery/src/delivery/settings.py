@@ -5,18 +5,15 @@ from ipaddress import ip_address
 
 from common.egress import Network, networks
 from common.errors import Misconfigured
-from common.settings import ServiceSettings, key_ring
+from common.settings import SealingSettings
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-# Known to everybody: typed text, which production refuses.
-DEVELOPMENT_SEALING_KEYS = "development:c2VhbHMgbm90aGluZyBidXQgZGV2ZWxvcG1lbnQhISE="
-AES_256 = 32
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 
 
-class Settings(ServiceSettings):
+class Settings(SealingSettings):
     """Shared settings, and what mailer and tracker need."""
 
     model_config = SettingsConfigDict(env_prefix="DELIVERY_")
@@ -68,11 +65,6 @@ class Settings(ServiceSettings):
     )
     sending_ips: str = Field(
         "", validation_alias="BARID_SENDING_IPS", description="addresses that mail leaves from, by commas, if known"
-    )
-    sealing_keys: SecretStr = Field(
-        SecretStr(""),
-        validation_alias="BARID_SEALING_KEYS",
-        description="<key id>:<base64 of 32 bytes>, the newest first; seals secrets at rest; needed in production",
     )
     smtp_limits: str = Field(
         "",
@@ -144,16 +136,3 @@ class Settings(ServiceSettings):
                 " where BARID_DIRECT_TO_MX is on"
             )
         return self.ehlo_name
-
-    def sealing_key_ring(self) -> dict[str, bytes]:
-        """Key id → key, the one that seals first; without one, the development's. Raises Misconfigured."""
-        text = self.sealing_keys.get_secret_value()
-        if not text and self.environment == "production":
-            raise Misconfigured("BARID_SEALING_KEYS is not set (`barid settings --secrets` makes one)")
-        ring = key_ring("BARID_SEALING_KEYS", text or DEVELOPMENT_SEALING_KEYS)
-        for key_id, key in ring.items():
-            if len(key) != AES_256 or not 0 < len(key_id.encode()) < 256:
-                raise Misconfigured(
-                    f"BARID_SEALING_KEYS must hold <key id>:<base64 of {AES_256} bytes>, the newest first"
-                )
-        return ring

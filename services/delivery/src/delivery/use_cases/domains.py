@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 from common.db.pool import Connection, Database
 from common.ids import new_id
+from common.sealing import Sealer
 
 from delivery import events
 from delivery.db import domains
@@ -29,7 +30,6 @@ from delivery.domain.domain_checks import (
     relaxed,
     unchecked,
 )
-from delivery.domain.sealing import Sealer
 from delivery.domain.sending_domains import UnfitDomain, sending_domain
 from delivery.errors import DomainExists, DomainNotFound, DomainUnfit, RotationUnderWay
 from delivery.use_cases.domain_checks import look

@@ -14,13 +14,13 @@ import asyncpg
 import orjson
 from common.db.pool import Connection, Database
 from common.ids import new_id
+from common.sealing import Sealer
 
 from delivery.db import provider_endpoints
 from delivery.domain.claims import Matcher
 from delivery.domain.provider_events import mailgun, postmark, sendgrid, ses
 from delivery.domain.provider_events.common import Forged, Unreadable
 from delivery.domain.returns import Returned
-from delivery.domain.sealing import Sealer
 from delivery.errors import (
     AmazonUnreachable,
     ForgedEvent,

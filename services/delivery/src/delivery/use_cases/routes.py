@@ -14,10 +14,10 @@ import asyncpg
 from common import egress
 from common.db.pool import Connection
 from common.ids import new_id
+from common.sealing import CannotOpen, Sealer
 
 from delivery.db import routes
 from delivery.domain import limits
-from delivery.domain.sealing import CannotOpen, Sealer
 from delivery.errors import (
     DirectNotOffered,
     InvalidRoute,

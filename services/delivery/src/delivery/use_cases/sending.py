@@ -15,13 +15,13 @@ from common import metrics
 from common.clock import Clock
 from common.db.pool import TRANSIENT, Database
 from common.egress import Network
+from common.sealing import Sealer
 from common.telemetry import batch_span
 from opentelemetry.trace import SpanKind
 
 from delivery import events
 from delivery.db import budgets, marks
 from delivery.domain.providers import PROVIDERS
-from delivery.domain.sealing import Sealer
 from delivery.smtp.pool import Pool, line_of
 from delivery.smtp.route import Route
 from delivery.use_cases.composing import Composer

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from common import metrics
 from common.db.pool import TRANSIENT, Database
+from common.sealing import CannotOpen, Sealer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
@@ -21,7 +22,6 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from delivery.db import domains
 from delivery.domain.dkim import SigningKey, signatures
 from delivery.domain.domain_checks import return_path
-from delivery.domain.sealing import CannotOpen, Sealer
 from delivery.domain.sending_domains import lineage
 from delivery.use_cases.domains import context
 

@@ -11,13 +11,13 @@ import asyncpg
 from common import metrics
 from common.db.pool import TRANSIENT, Database
 from common.egress import Network
+from common.sealing import CannotOpen, Sealer
 
 from delivery.db import budgets, routes, warmups
 from delivery.db.budgets import Key
 from delivery.domain import limits
 from delivery.domain.limits import Limit
 from delivery.domain.pacing import Shares
-from delivery.domain.sealing import CannotOpen, Sealer
 from delivery.smtp.route import PLATFORM, Breaker, Route
 
 log = logging.getLogger(__name__)

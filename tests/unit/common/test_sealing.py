@@ -6,9 +6,9 @@ import os
 import pytest
 from common.errors import Misconfigured
 from common.production import no_default_secrets
-from common.settings import load
-from delivery.domain.sealing import CannotOpen, Sealer
-from delivery.settings import DEVELOPMENT_SEALING_KEYS, Settings
+from common.sealing import CannotOpen, Sealer
+from common.settings import DEVELOPMENT_SEALING_KEYS, load
+from delivery.settings import Settings
 from hypothesis import given
 from hypothesis import strategies as st
 
