@@ -30,7 +30,20 @@ _RULE = {
 }
 _CSV = "Email,City\nsara{n}@example.com,تهران\nnot an address,الرياض\n"
 
+_MAPPING = {
+    "type": {"path": "kind", "map": {"paid": "order.placed"}}, "contact": {"email": {"path": "customer.email"}},
+    "id": {"path": "id"}, "properties": {"total": {"path": "total", "as": "number"}},
+}  # fmt: skip
+
 BODIES: dict[str, Any] = {
+    "create_source": {
+        "name": "shop {n}",
+        "signature": {"scheme": "hmac", "secret": "s3cret-of-{n}"},
+        "mapping": _MAPPING,
+    },
+    "put_source_mapping": _MAPPING,
+    "test_source_mapping": {"mapping": _MAPPING, "payload": {"kind": "paid", "id": "{n}"}},
+    "replay_source_deliveries": {"failed": True},
     "create_event_definition": {"name": "webinar.attended{n}", "properties": {"minutes": "number"}},
     "create_occasion": {
         "kind": "webinar",
@@ -126,6 +139,8 @@ SEEDS: dict[str, tuple[str, ...]] = {
         "create_event_definition",
         "create_occasion",
         "create_occasion",
+        "create_source",
+        "create_source",
         *["create_contact"] * 5,
         "create_contact",
         "create_contact",

@@ -284,6 +284,7 @@ def test_every_table_about_a_contact_moves_with_it_or_has_a_reason() -> None:
         "segment_members": "are judged anew, as whatever else changes them",
         "contact_merges": "tells of it",
         "contact_aliases": "tells of it",
+        "source_deliveries": "as they came, found by address",
         "parked_events": "are stored with whomever the contact has become",
         "duplicate_pairs": "are decided by it",
         "personal_data": "answers of before stay with whom they were for",

@@ -77,6 +77,7 @@ async def test_of_two_events_with_one_id_the_first_stands(client, contacts_db, w
         ({"properties": {"a/b": 1}}, "/1/properties/a~1b", "unknown_property"),
         ({"occurred_at": "2999-01-01T00:00:00Z"}, "/1/occurred_at", "in_the_future"),
         ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "/1/occurred_at", "too_old"),
+        ({"properties": {"minutes": 10**400}}, "/1/properties/minutes", "wrong_value"),
         ({"properties": dict.fromkeys(("room", "note"), "\u0001" * 9_999)}, "/1/properties", "too_large"),
     ],
 )

@@ -138,6 +138,12 @@ PARKED_EVENTS = Counter(
     "barid_parked_events_total", "Events that waited for a contact, by what ended it: joined or expired", ["outcome"]
 )
 
+SOURCE_DELIVERIES = Counter(
+    "barid_source_deliveries_total",
+    "What partners sent to sources: taken, skipped or failed by the mapping, or refused: forged, no_json, limited",
+    ["outcome"],
+)
+
 # Tracker
 TRACKER_SECONDS = Histogram(
     "barid_tracker_request_seconds", "Time from a mail's link to its answer", ["kind", "status"], buckets=_FAST

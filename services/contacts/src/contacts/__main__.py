@@ -11,6 +11,7 @@ COMMANDS: dict[str, Run | str] = {
     "relay": relay.run,
     "jobs": jobs.run,
     "republish": jobs.republish,
+    "reseal": jobs.reseal,
 }
 
 if __name__ == "__main__":

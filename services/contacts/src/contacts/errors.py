@@ -362,3 +362,29 @@ class OccasionTooEarly(Conflict):
     """Nobody can have attended or missed it yet."""
 
     code = "occasion_too_early"
+
+
+class SourceUnknown(NotFound):
+    """There is no such source."""
+
+    code = "source_not_found"
+
+
+class DeliveryUnknown(NotFound):
+    """Nothing of this id came to the source lately."""
+
+    code = "delivery_not_found"
+
+
+class TooManySources(Conflict):
+    """A workspace has no more sources than this."""
+
+    code = "too_many_sources"
+
+
+class ForgedDelivery(BaridError):
+    """This was not signed as the source's partner signs, or too long ago."""
+
+    status = 401
+    code = "forged"
+    remedy = "Sign with the secret of the source, as GET /v1/sources/{id} says, and send it again"

@@ -4,7 +4,10 @@ import asyncio
 
 import structlog
 from common.db.pool import Database
+from common.errors import Misconfigured
 from common.jobs import JobKind, Periodic, run_jobs
+from common.resealing import reseal as seal_anew
+from common.sealing import Sealer
 from common.web.idempotency import forget_old_keys
 
 from contacts.db.republish import What
@@ -28,6 +31,7 @@ from contacts.use_cases.personal_data import forget_fetched
 from contacts.use_cases.republish import republish as tell_again
 from contacts.use_cases.retention import enforce_everywhere
 from contacts.use_cases.segment_snapshots import FREEZE_SNAPSHOT
+from contacts.use_cases.sources import PLACES, forget_deliveries
 from contacts.use_cases.suppressions import lift_expired
 
 KINDS = (
@@ -55,6 +59,7 @@ PERIODICS = (
     Periodic("parked_events", 1.0, join_parked),
     Periodic("parked_events_tended", 30.0, tend_parked),
     Periodic("occasions", 60.0, close_over),
+    Periodic("source_deliveries", 60.0, forget_deliveries),
     Periodic("personal_data", 3600.0, forget_fetched),
     Periodic("import_changes", 3600.0, forget_changes),
     Periodic("end_pauses", 60.0, end_pauses),
@@ -73,6 +78,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await run_jobs(database, KINDS, PERIODICS, stop, service="contacts")
     finally:
         await database.close()
+
+
+async def reseal(settings: Settings, _stop: asyncio.Event) -> None:
+    """Seal everything by the first key of BARID_SEALING_KEYS, so that the others may go. Raises Misconfigured."""
+    sealer = Sealer(settings.sealing_key_ring())
+    database = await Database.open(settings.require_url("worker"), name="contacts-reseal", max_size=1)
+    try:
+        done, refused = await seal_anew(database, sealer, PLACES)
+    finally:
+        await database.close()
+    _log.info("sealed anew", secrets=done)
+    if refused:
+        raise Misconfigured(f"BARID_SEALING_KEYS opens all but {refused} secrets: put the key back that sealed them")
 
 
 async def republish(settings: Settings, stop: asyncio.Event, what: What) -> None:

@@ -5,6 +5,7 @@ import asyncio
 from common.clock import SYSTEM_CLOCK
 from common.link_tokens import TokenKeys
 from common.process import serve
+from common.sealing import Sealer
 from common.web.app import create_app as create_base_app
 from fastapi import FastAPI
 
@@ -33,6 +34,8 @@ from contacts.api import (
     retention,
     segment_snapshots,
     segments,
+    source_posts,
+    sources,
     stages,
     suppression_lists,
     suppressions,
@@ -77,10 +80,12 @@ def create_app(settings: Settings) -> FastAPI:
             retention.router,
             data_quality.router,
             forms.router,
+            sources.router,
         ],
-        public_routers=[form_pages.router, confirmations.router, preferences.router],
+        public_routers=[form_pages.router, confirmations.router, preferences.router, source_posts.router],
     )
     app.state.links = links
+    app.state.sealer = Sealer(settings.sealing_key_ring())
     return app
 
 

@@ -26,7 +26,7 @@ ELSEWHERE = {"barid-tls": {"tls.crt", "tls.key"}, "barid-backups": {"access_key_
 TOKENS = {"barid_token_keys", "barid_link_keys"}
 # Beyond what every API needs.
 OWN_KEYS = {
-    "contacts-api": {"barid_pepper"},
+    "contacts-api": {"barid_pepper", "barid_sealing_keys"},
     "campaigns-api": {"barid_token_signing_key"},
     "delivery-api": {"barid_pepper", "barid_sealing_keys"},
     "delivery-worker": {"barid_pepper"},

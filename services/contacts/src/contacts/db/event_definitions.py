@@ -64,15 +64,16 @@ async def delete(tx: Connection, workspace_id: UUID, name: str) -> None:
 
 
 async def definitions(
-    tx: Connection, workspace_id: UUID, names: Sequence[str]
+    tx: Connection, workspace_id: UUID, names: Sequence[str] | None
 ) -> dict[str, Mapping[str, AttributeType]]:
-    """Name → property → type, of those that are defined, Barid's own among them."""
+    """Name → property → type, of these (None: all) that are defined, Barid's own among them."""
     rows = await tx.fetch(
-        "select name, properties from event_definitions where workspace_id = $1 and name = any ($2)",
+        "select name, properties from event_definitions"
+        " where workspace_id = $1 and ($2::text[] is null or name = any ($2))",
         workspace_id,
         names,
     )
-    own = {name: own_events.DEFINED[name] for name in names if name in own_events.DEFINED}
+    own = {name: types for name, types in own_events.DEFINED.items() if names is None or name in names}
     return {row["name"]: row["properties"] for row in rows} | own
 
 

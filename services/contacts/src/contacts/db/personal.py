@@ -49,6 +49,11 @@ select to_jsonb(t) - '{workspace_id,address_hash}'::text[]
   from person p join parked_events t on t.workspace_id = p.workspace_id
    and (t.contact_id = p.contact_id or t.address_hash = any(p.hashes))
  order by t.at""",
+    "source_deliveries": """
+select jsonb_build_object('source_id', t.source_id, 'received_at', t.received_at, 'payload',
+                          convert_from(t.body, 'UTF8'))
+  from person p join source_deliveries t on t.workspace_id = p.workspace_id and t.address_hashes && p.hashes
+ order by t.id""",
     "suppressions": """
 select jsonb_build_object('scope', s.scope, 'reason', s.reason, 'active', s.active, 'expires_at', s.expires_at,
                           'created_at', s.created_at)

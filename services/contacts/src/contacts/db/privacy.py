@@ -62,6 +62,10 @@ BLANK = (
         "delete from parked_events where workspace_id = $1 and (contact_id = any ($2::uuid[]) or address_hash in"
         " (select address_hash from tombstones where workspace_id = $1 and contact_id = any ($2::uuid[])))"
     ),
+    (
+        "delete from source_deliveries where workspace_id = $1 and address_hashes && array("
+        "select address_hash from tombstones where workspace_id = $1 and contact_id = any ($2::uuid[]))"
+    ),
     "delete from activity where workspace_id = $1 and contact_id = any ($2::uuid[])",
     (
         "delete from import_rejects where workspace_id = $1 and address_hash in"

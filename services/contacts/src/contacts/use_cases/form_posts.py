@@ -193,7 +193,7 @@ async def _within_limits(
 ) -> bool:
     """False: this address had enough. Raises TooManyPosts for a place or the workspace."""
     wanted = [
-        Limit("ip", addresses.keyed(f"ip {_network(ip)}"), PER_IP, HOUR),
+        Limit("ip", addresses.keyed(f"ip {network(ip)}"), PER_IP, HOUR),
         Limit("workspace", b"", PER_WORKSPACE, HOUR),
         Limit("address", address.hash, PER_ADDRESS, DAY),
     ]
@@ -203,6 +203,6 @@ async def _within_limits(
     return exceeded is None
 
 
-def _network(ip: str | None) -> str:
+def network(ip: str | None) -> str:
     """One subscriber's addresses count as one: a /64 of IPv6."""
     return ":".join(ipaddress.ip_address(ip).exploded.split(":")[:4]) if ip and ":" in ip else ip or ""

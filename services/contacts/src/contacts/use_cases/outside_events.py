@@ -189,7 +189,7 @@ def _faults(one: Told, defined: Mapping[str, Mapping[str, AttributeType]], lates
         found.append(wrong(one.place, "/occurred_at", "in_the_future", "an event is told after it occurred"))
     if one.occurred_at.year < _FIRST_YEAR:
         found.append(wrong(one.place, "/occurred_at", "too_old", f"an event occurred in {_FIRST_YEAR} or later"))
-    if len(orjson.dumps(one.properties)) > MOST_BYTES:
+    if _size(one.properties) > MOST_BYTES:
         found.append(
             wrong(one.place, "/properties", "too_large", f"properties have at most {MOST_BYTES} bytes as JSON")
         )
@@ -206,6 +206,13 @@ def _faults(one: Told, defined: Mapping[str, Mapping[str, AttributeType]], lates
             )
             found.append(wrong(one.place, where, "wrong_value", f"this is not a {fits}"))
     return found
+
+
+def _size(properties: Mapping[str, Any]) -> int:
+    try:
+        return len(orjson.dumps(properties))
+    except TypeError:  # a whole number of more than 64 bits, which no property may have
+        return 0
 
 
 def _address_faults(one: Told, addresses: Addresses, typed: dict[str, Address]) -> list[dict[str, Any]]:
