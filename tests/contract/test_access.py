@@ -19,11 +19,13 @@ from tests.contract.world import Operation, build_app, operations_of
 from tests.fixtures.databases import service_database
 
 MATRIX = Path(__file__).parent / "role_matrix.json"
-# Paths without a login: forms, preferences, inbound, open, click, unsubscribe, view, provider events, public keys.
+# Paths without a login: forms, preferences, web pages, inbound, open, click, unsubscribe, view, provider events, and
+# public keys.
 PUBLIC = (
     "/.well-known/jwks.json",
     "/f/",
     "/p/",
+    "/t/",
     "/in/",
     "/o/",
     "/c/",

@@ -286,6 +286,7 @@ def test_every_table_about_a_contact_moves_with_it_or_has_a_reason() -> None:
         "contact_aliases": "tells of it",
         "source_deliveries": "as they came, found by address",
         "parked_events": "are stored with whomever the contact has become",
+        "visitor_events": "are nobody's until they are activity, and found by their visitor",
         "duplicate_pairs": "are decided by it",
         "personal_data": "answers of before stay with whom they were for",
         "import_rejects": "rows of a file, by address",

@@ -15,6 +15,7 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
         "forms",
         "events",
         "occasions",
+        "sites",
         "sources",
         "audiences",
         "privacy-requests",
@@ -36,7 +37,7 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "analytics": ("reports", "kpis", "leads", "scoring", "conversions", "costs", "budgets"),
 }
 PUBLIC: Mapping[str, tuple[str, ...]] = {
-    "contacts": ("f", "p", "in"),
+    "contacts": ("f", "p", "t", "in"),
     "campaigns": (".well-known",),
     "delivery": ("provider",),
 }

@@ -1,7 +1,8 @@
 """Signed link tokens: everything a click, an open or an unsubscribe needs to know, and no address.
 
 Delivery writes them into mails; contacts reads those of its public pages, and makes its own for confirmations (`d`,
-the message is the confirmation) and for forms (`f`, the message is the form).
+the message is the confirmation) and for forms (`f`, the message is the form). `i` tells a web page whose browser it is,
+and is good for nothing else.
 
 version | purpose letter | kind letter | key id | workspace, message, contact, campaign, purpose (16 bytes each,
 zero: none) | sent at (5 bytes) | link number (2) | target URL | HMAC-SHA256 over all of it, cut to 128 bits.
@@ -20,7 +21,7 @@ from uuid import UUID
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-TokenPurpose = Literal["o", "c", "u", "b", "h", "p", "d", "f"]
+TokenPurpose = Literal["o", "c", "u", "b", "h", "p", "d", "f", "i"]
 Kind = Literal["campaign", "test", "single"]
 
 VERSION = 1

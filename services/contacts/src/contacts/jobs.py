@@ -33,6 +33,7 @@ from contacts.use_cases.retention import enforce_everywhere
 from contacts.use_cases.segment_snapshots import FREEZE_SNAPSHOT
 from contacts.use_cases.sources import PLACES, forget_deliveries
 from contacts.use_cases.suppressions import lift_expired
+from contacts.use_cases.visits import forget_old as forget_visitors
 
 KINDS = (
     JobKind(IMPORT_JOB, run_import, lease_s=20, on_failed=fail_import),
@@ -60,6 +61,7 @@ PERIODICS = (
     Periodic("parked_events_tended", 30.0, tend_parked),
     Periodic("occasions", 60.0, close_over),
     Periodic("source_deliveries", 60.0, forget_deliveries),
+    Periodic("visitors", 3600.0, forget_visitors),
     Periodic("personal_data", 3600.0, forget_fetched),
     Periodic("import_changes", 3600.0, forget_changes),
     Periodic("end_pauses", 60.0, end_pauses),

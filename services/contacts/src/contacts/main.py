@@ -13,6 +13,7 @@ from contacts.api import (
     attributes,
     audiences,
     bulk,
+    collector,
     confirmations,
     consents,
     contact_search,
@@ -34,6 +35,7 @@ from contacts.api import (
     retention,
     segment_snapshots,
     segments,
+    sites,
     source_posts,
     sources,
     stages,
@@ -81,8 +83,15 @@ def create_app(settings: Settings) -> FastAPI:
             data_quality.router,
             forms.router,
             sources.router,
+            sites.router,
         ],
-        public_routers=[form_pages.router, confirmations.router, preferences.router, source_posts.router],
+        public_routers=[
+            form_pages.router,
+            confirmations.router,
+            preferences.router,
+            source_posts.router,
+            collector.router,
+        ],
     )
     app.state.links = links
     app.state.sealer = Sealer(settings.sealing_key_ring())

@@ -89,11 +89,11 @@ def create_app(
 
 
 class _Cors(CORSMiddleware):
-    """The installation's origins, but for forms: each says for itself which web sites may post to it."""
+    """The installation's origins, but for forms and web sites: each says for itself who may post to it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] == "http" and scope["path"].startswith("/f/"):
+        if scope["type"] == "http" and scope["path"].startswith(("/f/", "/t/")):
             await self.app(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)

@@ -12,6 +12,7 @@ RESOURCES = (
     "forms",
     "events",
     "occasions",
+    "sites",
     "sources",
     "audiences",
     "privacy",

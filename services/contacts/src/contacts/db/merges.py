@@ -13,7 +13,7 @@ from contacts.db import money
 # Tables whose rows move with the person, by what tells their rows apart.
 MOVED: Mapping[str, str] = {
     "activity": "event_id", "stage_transitions": "id", "contact_notes": "id", "form_submissions": "id",
-    "conversions": "id",
+    "conversions": "id", "visitors": "id",
 }  # fmt: skip
 
 _ROWS = "select to_jsonb(c) - 'search' from contacts c where c.workspace_id = $1 and c.id = $2 for update"

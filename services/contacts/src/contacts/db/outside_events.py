@@ -26,15 +26,15 @@ _ERASED = "select distinct address_hash from tombstones where workspace_id = $1 
 # As in `activity`: an erasure under way is waited for, one that comes later waits for us.
 _MEET_ERASURE = "select from contacts where workspace_id = $1 and id = any ($2::uuid[]) order by id for key share"
 _ADD = """
-insert into activity (workspace_id, event_id, contact_id, type, at, properties)
-select $1, t.e, coalesce(a.contact_id, t.i), t.k, t.at, t.p
-  from unnest($2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::jsonb[])
-       with ordinality as t(e, i, k, at, p, n)
+insert into activity (workspace_id, event_id, contact_id, type, at, properties, machine)
+select $1, t.e, coalesce(a.contact_id, t.i), t.k, t.at, t.p, t.m
+  from unnest($2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::jsonb[], $7::boolean[])
+       with ordinality as t(e, i, k, at, p, m, n)
   left join contact_aliases a on a.workspace_id = $1 and a.alias_id = t.i
  where not exists (select from tombstones x where x.workspace_id = $1 and x.contact_id in (t.i, a.contact_id))
  order by t.e, t.n
 on conflict do nothing
-returning event_id, contact_id, type, at, properties
+returning event_id, contact_id, type, at, properties, machine
 """
 
 
@@ -46,6 +46,7 @@ class Happened(NamedTuple):
     type: str
     at: datetime
     properties: Mapping[str, Any]
+    machine: bool = False
 
 
 async def people(
@@ -77,7 +78,7 @@ async def add(tx: Connection, workspace_id: UUID, happened: Sequence[Happened]) 
     """Store what is not stored yet, except about people who were erased; what that was, and whose."""
     if not happened:
         return []
-    event_ids, contact_ids, types, times, properties = map(list, zip(*happened, strict=True))
+    event_ids, contact_ids, *others = map(list, zip(*happened, strict=True))
     await tx.fetch(_MEET_ERASURE, workspace_id, contact_ids)
-    rows = await tx.fetch(_ADD, workspace_id, event_ids, contact_ids, types, times, properties)
+    rows = await tx.fetch(_ADD, workspace_id, event_ids, contact_ids, *others)
     return [Happened(*row) for row in rows]

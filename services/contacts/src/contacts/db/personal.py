@@ -54,6 +54,9 @@ select jsonb_build_object('source_id', t.source_id, 'received_at', t.received_at
                           convert_from(t.body, 'UTF8'))
   from person p join source_deliveries t on t.workspace_id = p.workspace_id and t.address_hashes && p.hashes
  order by t.id""",
+    "visitors": """
+select to_jsonb(t) - 'workspace_id' from person join visitors t using (workspace_id, contact_id)
+ order by t.first_at""",
     "suppressions": """
 select jsonb_build_object('scope', s.scope, 'reason', s.reason, 'active', s.active, 'expires_at', s.expires_at,
                           'created_at', s.created_at)

@@ -66,6 +66,11 @@ BLANK = (
         "delete from source_deliveries where workspace_id = $1 and address_hashes && array("
         "select address_hash from tombstones where workspace_id = $1 and contact_id = any ($2::uuid[]))"
     ),
+    (
+        "delete from visitor_events e using visitors v where v.workspace_id = $1 and v.contact_id = any ($2::uuid[])"
+        " and e.workspace_id = $1 and e.visitor_id = v.id"
+    ),
+    "delete from visitors where workspace_id = $1 and contact_id = any ($2::uuid[])",
     "delete from activity where workspace_id = $1 and contact_id = any ($2::uuid[])",
     (
         "delete from import_rejects where workspace_id = $1 and address_hash in"

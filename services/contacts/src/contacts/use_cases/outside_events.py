@@ -152,9 +152,9 @@ async def take_events(
 
 
 async def store(tx: Connection, workspace_id: UUID, happened: Sequence[Happened]) -> list[Happened]:
-    """Store events of known contacts as activity, and tell of those that were new."""
+    """Store events of known contacts as activity, and tell of those that were new, but for what machines did."""
     new = await outside_events.add(tx, workspace_id, await attendance.changes(tx, workspace_id, happened))
-    await events.publish(tx, [events.contact_did(workspace_id, one) for one in new])
+    await events.publish(tx, [events.contact_did(workspace_id, one) for one in new if not one.machine])
     return new
 
 

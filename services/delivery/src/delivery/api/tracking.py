@@ -5,6 +5,7 @@ A framework costs more here than the work does. No path changes anything on GET 
 
 import re
 import time
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -52,6 +53,8 @@ _MAIL_POLICY = (
 )
 _KINDS = {"o": "open", "c": "click", "u": "unsubscribe", "b": "view", "h": "hidden"}
 _STATUSES = (200, 204, 302, 404, 413, 500, 503)
+# A link's `?barid=me` becomes the proof of whose browser follows it, for the script on that page (ADR 41).
+_ME, _ASKS_WHO = "barid=me", re.compile(r"(?<=[?&]barid=)me(?=[&#]|$)")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -116,15 +119,21 @@ class Tracking:
 
     async def _click(self, scope: Scope, text: str, send: Send) -> int:
         token = self._token(text, "c")
-        location = None if token is None else _location(token.url)
+        rule = machine_rule(scope["method"], *_asking(scope))
+        location = None if token is None else _location(self._target(token, machine=rule is not None))
         if token is None or location is None:
             return await _missing(send)
-        rule = machine_rule(scope["method"], *_asking(scope))
         event = EmailClickedV1(
             **_facts(token), machine=rule is not None, machine_rule=rule, link=token.link, url=token.url
         )
         await self._kept.durable(Outgoing(token.workspace_id, event))
         return await _answer(send, 302, [(b"location", location), (b"content-length", b"0"), *_COMMON], b"")
+
+    def _target(self, token: LinkToken, *, machine: bool) -> str:
+        if _ME not in token.url or machine or token.contact_id is None or token.kind == "test":
+            return token.url
+        proof = self._keys.sign(replace(token, purpose="i", link=0, url=""))
+        return _ASKS_WHO.sub(proof, token.url)
 
     async def _hidden(self, text: str, send: Send) -> int:
         """Only what follows every link comes here; analytics judges the message's other clicks by it."""
