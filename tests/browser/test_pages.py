@@ -128,7 +128,7 @@ async def test_choosing_pausing_and_leaving_by_keyboard(site, browser, language)
         await page.keyboard.press("ArrowDown")
         await visitor.tab_to("button[value=save]")
         await page.keyboard.press("Enter")
-        await page.wait_for_selector("time")
+        await page.wait_for_selector("[name=pause][value=keep]")
         assert (await reasons(site, contact_id))["offers"] == "paused"
         await visitor.judge("preferences-paused", language)
 

@@ -118,7 +118,7 @@ def test_a_planted_fault_is_seen(fault: str) -> None:
         ("|segments|", "|", "/v1/segments goes to nobody, and belongs to contacts-api"),
         ("webhooks)(/|$) delivery-api", "webhooks)(/|$) analytics-api", "/v1/webhooks goes to analytics-api"),
         ("[bchou](/|$)", "[bcho](/|$)", "/u goes to nobody"),
-        ("(f|in|p)(/|$)", "(f|in|p)", "/fx goes to contacts-api, and belongs to nobody"),
+        ("(f|in|p|t)(/|$)", "(f|in|p|t)", "/fx goes to contacts-api, and belongs to nobody"),
         ("openapi.json campaigns", "openapi.json contacts", "/v1/openapi.json is served by campaigns-api"),
         ("$origin:8000", "$origin:8001", "passed on to"),
         ("client_max_body_size 2049m;", "", "= /v1/imports takes less"),

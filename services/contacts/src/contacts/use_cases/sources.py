@@ -29,6 +29,9 @@ Outcome = Literal["taken", "skipped", "failed"]
 KEPT, KEPT_FOR = 1000, timedelta(days=30)
 PER_MINUTE, MINUTE = 1200, timedelta(minutes=1)
 
+for _outcome in ("taken", "skipped", "failed", "forged", "no_json", "limited"):
+    metrics.SOURCE_DELIVERIES.labels(_outcome)  # shown from the start, so that the first one is an increase
+
 
 def secret_context(workspace_id: UUID, source_id: UUID) -> str:
     """What a source's secret is sealed for."""
