@@ -111,6 +111,7 @@ KEPT = {
     "privacy_requests": "that they asked, and when it was done",
     "audience_members": "ids only: books of campaigns stay closed",
     "contact_value": "follows `contacts` by its triggers",
+    "contact_words": "go with `contacts`, by a foreign key",
     "import_stage": "the import itself leaves erased people out, and clears it",
 }
 

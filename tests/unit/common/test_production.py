@@ -38,6 +38,7 @@ def production(monkeypatch):
             "BARID_ENV": "production",
             "BARID_PEPPER": made.pepper,
             "BARID_LINK_KEYS": made.link_keys,
+            "BARID_SEALING_KEYS": made.sealing_keys,
             "BARID_TOKEN_KEYS": made.token_keys,
             "BARID_TOKEN_SIGNING_KEY": made.token_signing_key,
             "CAMPAIGNS_API_DATABASE_URL": f"postgresql://campaigns_api:{password(made.database, 'x')}@db/campaigns",
